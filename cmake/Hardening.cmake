@@ -1,0 +1,35 @@
+target_compile_options(sallyport_flags INTERFACE -fno-omit-frame-pointer)
+
+# A sanitizer wants to see every call as it was written: hardening and FORTIFY stay off beside one.
+if(SALLYPORT_SANITIZE)
+    target_compile_options(sallyport_flags INTERFACE
+        -fsanitize=${SALLYPORT_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(sallyport_flags INTERFACE -fsanitize=${SALLYPORT_SANITIZE})
+    target_compile_definitions(sallyport_flags INTERFACE SALLYPORT_SANITIZED=1)
+    return()
+endif()
+
+if(SALLYPORT_COVERAGE)
+    target_compile_options(sallyport_flags INTERFACE --coverage)
+    target_link_options(sallyport_flags INTERFACE --coverage)
+    return()
+endif()
+
+target_compile_options(sallyport_flags INTERFACE -fstack-protector-strong -fstack-clash-protection)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_compile_options(sallyport_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+target_link_options(sallyport_flags INTERFACE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+                    -Wl,--as-needed)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(sallyport_flags INTERFACE -fcf-protection=full)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    target_compile_options(sallyport_flags INTERFACE -mbranch-protection=standard)
+endif()
+foreach(flag -ftrivial-auto-var-init=zero -fstrict-flex-arrays=3)
+    string(MAKE_C_IDENTIFIER "have${flag}" var)
+    check_c_compiler_flag(${flag} ${var})
+    if(${var})
+        target_compile_options(sallyport_flags INTERFACE ${flag})
+    endif()
+endforeach()

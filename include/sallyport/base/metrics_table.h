@@ -1,0 +1,51 @@
+/* Every counter of the program: X(name, unit, help). Names are <layer>_<noun>_<event>. */
+#pragma once
+
+/* clang-format off */
+#define SP_COUNTERS(X)                                                                             \
+    X(event_loop_turns,            "turns",       "turns of all loops")                            \
+    X(event_inbox_items,           "items",       "items taken from the inboxes")                  \
+    X(net_accepted,                "connections", "connections accepted")                          \
+    X(net_accept_errors_transient, "errors",      "accept failed for the peer's or the moment's sake") \
+    X(net_accept_errors_warn,      "errors",      "accept failed for want of a resource; delayed") \
+    X(net_accept_errors_fatal,     "errors",      "accept failed for good; listener closed")       \
+    X(net_opened,                  "connections", "connections made, both sides")                  \
+    X(net_closed,                  "connections", "connections closed and freed")                  \
+    X(net_connects,                "connections", "outgoing connections tried")                    \
+    X(net_connect_errors,          "errors",      "outgoing connections that failed")              \
+    X(net_throttled_total,         "connections", "refused: connections in total")                 \
+    X(net_throttled_per_address,   "connections", "refused: connections of one address")           \
+    X(net_throttled_fd_emergency,  "connections", "idle connections closed or refused in a descriptor emergency") \
+    X(net_throttled_connect,       "connections", "outgoing connections refused by the throttle")  \
+    X(net_throttled_memory,        "connections", "refused: memory ceiling")                       \
+    X(net_timeouts_inactivity,     "connections", "inactivity timeouts")                           \
+    X(net_timeouts_active,         "connections", "active timeouts")                               \
+    X(net_keep_alive_evicted,      "connections", "idle connections closed to make room")          \
+    X(net_bytes_in,                "bytes",       "received, TLS framing included")                \
+    X(net_bytes_out,               "bytes",       "sent, TLS framing included")                    \
+    X(net_recv_calls,              "calls",       "recv system calls")                             \
+    X(net_send_calls,              "calls",       "send system calls")                             \
+    X(tls_handshakes_started,      "handshakes",  "handshakes whose first step ran")               \
+    X(tls_handshakes_full,         "handshakes",  "full handshakes completed")                     \
+    X(tls_handshakes_resumed,      "handshakes",  "resumed handshakes completed")                  \
+    X(tls_handshakes_failed,       "handshakes",  "handshakes that did not complete")              \
+    X(tls_handshake_timeouts,      "handshakes",  "handshakes that took too long")                 \
+    X(tls_plain_http,              "connections", "plain HTTP on a TLS port")                      \
+    X(tls_truncated,               "connections", "streams that ended without close_notify")       \
+    X(tls_migrations,              "connections", "connections handed from ET_SSL to ET_NET")      \
+    X(http_requests,               "requests",    "requests whose head was read")                  \
+    X(http_responses_2xx,          "responses",   "final responses 200 to 299, and 101")           \
+    X(http_responses_3xx,          "responses",   "final responses 300 to 399")                    \
+    X(http_responses_4xx,          "responses",   "final responses 400 to 499")                    \
+    X(http_responses_5xx,          "responses",   "final responses 500 to 599")                    \
+    X(http_bad_requests,           "requests",    "requests refused as malformed or over a limit") \
+    X(http_aborted_by_client,      "requests",    "requests whose client went away first")         \
+    X(http_aborted_by_upstream,    "requests",    "responses cut short by the backend")            \
+    X(http_timeouts,               "requests",    "requests ended by a time limit")                \
+    X(http_upgrades,               "requests",    "connections that became tunnels")               \
+    X(upstream_requests,           "requests",    "requests sent to backends")                     \
+    X(upstream_reused,             "requests",    "of these, on a pooled connection")              \
+    X(upstream_retries,            "requests",    "tried again on a fresh connection")             \
+    X(upstream_errors,             "errors",      "attempts that a backend failed")                \
+    X(access_log_dropped,          "lines",       "access log lines dropped, queue full")
+/* clang-format on */
