@@ -1,0 +1,211 @@
+/* One configuration, read, checked and immutable: what the JSON file says, with every default filled
+ * in and every reference between objects resolved. Reference-counted; strings and arrays live in
+ * its arena. Everything is plain data over base: whoever uses a part (net, tls, http, app) includes
+ * this header and nothing of config's insides.
+ *
+ * Life: config_load() on any thread that may block, config_ref/unref from any thread. */
+#pragma once
+
+#include <sallyport/base/arena.h>
+#include <sallyport/base/endpoint.h>
+#include <sallyport/base/err.h>
+#include <sallyport/base/view.h>
+#include <sallyport/config/accept_options.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct cert_conf {
+    struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
+    struct view key;   /* PEM file */
+};
+
+struct bundle_conf {
+    struct view name;
+    struct cert_conf *certs; /* n_certs >= 1: ECDSA and RSA side by side */
+    uint32_t n_certs;
+    struct view *names; /* host names served with it; n_names 0: from the certificates */
+    uint32_t n_names;
+};
+
+/* Mozilla's server-side TLS: modern is TLS 1.3 only, intermediate adds TLS 1.2 with AEAD suites. */
+enum tls_preset { TLS_PRESET_INTERMEDIATE, TLS_PRESET_MODERN };
+
+#define ALPN_HTTP11 0x1U
+#define ALPN_H2     0x2U
+
+struct tls_port_conf {
+    const struct bundle_conf **bundles; /* in order; n_bundles >= 1 on a TLS port */
+    uint32_t n_bundles;
+    const struct bundle_conf *default_bundle; /* the first one unless given */
+    bool strict_sni;    /* no match: unrecognized_name alert instead of the default bundle */
+    enum tls_preset preset;
+    uint32_t alpn;      /* ALPN_* bits */
+    bool session_tickets;
+    uint32_t ticket_lifetime_s;
+    uint32_t handshake_timeout_ms; /* accept to the client's Finished */
+};
+
+/* What a peer may grow and how long it may take. */
+struct http_limits_conf {
+    uint32_t max_head_bytes;
+    uint32_t max_target_bytes;
+    uint32_t max_fields;
+    uint32_t max_trailer_bytes;
+    uint64_t max_body_bytes;          /* 0: unlimited */
+    uint32_t max_requests_per_connection; /* 0: unlimited */
+    uint32_t head_timeout_ms;         /* first byte of a request to the end of its head */
+    uint32_t keep_alive_timeout_ms;   /* idle between requests */
+    uint32_t body_timeout_ms;         /* between two pieces of a request body */
+    uint32_t send_timeout_ms;         /* between two writes that the client takes */
+    uint32_t min_rate_bytes_per_s;    /* of a request body, after a grace of 10 s; 0: off */
+    uint32_t tunnel_timeout_ms;       /* idle upgraded connections */
+    uint32_t buffer_bytes;            /* held per direction before the source is paused */
+};
+
+struct port_conf {
+    struct view name;          /* the key as written: "443", "127.0.0.1:8443", "unix:/path" */
+    struct endpoint *endpoints; /* "443" is [::]:443 for both families */
+    uint32_t n_endpoints;
+    bool any_address;           /* no address in the key: fall back to IPv4 where IPv6 is missing */
+    bool tls;
+    struct tls_port_conf tls_conf; /* only with tls */
+    struct accept_options accept;
+    struct http_limits_conf limits;
+    uint16_t redirect_to_port; /* 0: off; otherwise every request is sent there with 308 */
+};
+
+struct server_conf {
+    struct view name; /* as written: the label in logs */
+    struct view host; /* name or address without brackets; empty for unix */
+    uint16_t port;
+    struct endpoint endpoint; /* filled when the host is an address or unix; else len 0: resolve */
+};
+
+struct backend_conf {
+    struct view name;
+    struct server_conf *servers; /* n_servers >= 1 */
+    uint32_t n_servers;
+    uint32_t connect_timeout_ms;
+    uint32_t response_timeout_ms;   /* request sent to the response head's end */
+    uint32_t idle_timeout_ms;       /* between two pieces of a response, and of a tunnel */
+    uint32_t keep_alive;            /* idle connections kept per data thread and server */
+    uint32_t keep_alive_timeout_ms; /* ...for that long */
+    uint32_t max_connections;       /* per server, all threads; 0: unlimited */
+    uint32_t retries;               /* of an idempotent request that no server has answered */
+    bool pass_host;                 /* the client's Host, else the server's own name */
+};
+
+enum route_action { ROUTE_BACKEND, ROUTE_REDIRECT, ROUTE_RESPOND };
+
+struct header_conf {
+    struct view name, value;
+};
+
+struct route_conf {
+    struct view host; /* "shop.example.com", "*.example.com" (one label), empty: any */
+    struct view path; /* prefix on segment borders, "/" or empty: any */
+    enum route_action action;
+    const struct backend_conf *backend; /* ROUTE_BACKEND */
+    uint16_t status;                    /* ROUTE_REDIRECT (301, 302, 303, 307, 308), ROUTE_RESPOND */
+    struct view location;  /* ROUTE_REDIRECT: an absolute URL, or a path; "{path}" (path and query of
+                              the request) and "{host}" are filled in */
+    struct header_conf *headers; /* ROUTE_RESPOND */
+    uint32_t n_headers;
+    struct view text; /* ROUTE_RESPOND */
+};
+
+#define THREADS_AUTO UINT32_MAX
+
+struct threads_conf {
+    uint32_t net;  /* THREADS_AUTO: one per core */
+    uint32_t ssl;  /* 0: handshakes run in the data loops */
+    uint32_t task; /* blocking work */
+    int32_t ssl_nice; /* 0..19: lower weight of the ET_SSL threads */
+};
+
+struct handshake_conf {
+    uint32_t budget_us; /* per loop turn where data and handshakes share a loop */
+};
+
+struct throttle_conf {
+    uint32_t max_connections;             /* client side, in total; 0: from the descriptor limit */
+    uint32_t max_connections_per_address; /* 0: unlimited */
+    struct cidr *exempt;                  /* from the per-address limit */
+    uint32_t n_exempt;
+    uint32_t accept_headroom_percent;  /* of the descriptors kept away from accept */
+    uint32_t connect_headroom_percent; /* kept away from outgoing connections */
+    uint64_t memory_ceiling_bytes;     /* resident memory above which accept refuses; 0: off */
+    uint32_t default_inactivity_ms;    /* for a connection that nobody gave a timeout */
+    uint32_t max_keep_alive;           /* idle client connections per data thread; 0: unlimited */
+};
+
+struct log_conf {
+    struct view levels;        /* "info", or "warn,tls=debug" */
+    struct view path;          /* empty: standard error */
+    struct view access_path;   /* "-": standard output; empty: no access log */
+    bool access_json;
+    uint32_t queue_bytes;      /* of each sink */
+};
+
+struct forwarding_conf {
+    struct cidr *trusted; /* peers whose Forwarded / X-Forwarded-* are believed */
+    uint32_t n_trusted;
+    bool forwarded;   /* send Forwarded (RFC 7239) */
+    bool x_forwarded; /* send X-Forwarded-For, -Proto, -Host, -Port */
+    bool via;
+    bool request_id;  /* send X-Request-Id; a trusted peer's is kept */
+};
+
+struct config {
+    atomic_uint refs;
+    struct arena arena;
+    struct view file; /* where it was read from, for messages */
+    struct port_conf *ports;
+    uint32_t n_ports;
+    struct bundle_conf *bundles;
+    uint32_t n_bundles;
+    struct backend_conf *backends;
+    uint32_t n_backends;
+    struct route_conf *routes; /* first match wins; sorted by nothing */
+    uint32_t n_routes;
+    struct threads_conf threads;
+    struct handshake_conf handshake;
+    struct throttle_conf throttle;
+    struct log_conf log;
+    struct forwarding_conf forwarding;
+    struct view admin_socket;    /* path; empty: none */
+    struct view user;            /* to become after the ports are bound; empty: stay */
+    uint32_t drain_timeout_ms;   /* SIGTERM to the end */
+};
+
+/* Everything that is wrong with a file, in the order of the file. */
+struct config_problem {
+    uint32_t line, column; /* 1-based; 0: the file as a whole */
+    struct view pointer;   /* JSON pointer, RFC 6901 */
+    struct view text;      /* what was found, what was expected, the nearest known name */
+};
+struct config_problems {
+    struct arena arena;
+    struct config_problem *v;
+    uint32_t n, cap;
+    struct view file;
+};
+void config_problems_init(struct config_problems *p);
+void config_problems_fini(struct config_problems *p);
+/* "file:line:column: pointer: text", a line each. */
+void config_problems_print(const struct config_problems *p, FILE *out);
+
+/* Reads and checks a file: no DNS, no root, no free port needed; certificates are not opened here.
+ * NULL: *problems says why (at least one). */
+struct config *config_load(const char *path, struct config_problems *problems) SP_MUST_CHECK;
+/* The same for text; `folder` resolves relative paths, `name` stands in messages. */
+struct config *config_parse(struct view text, const char *name, const char *folder,
+                            struct config_problems *problems) SP_MUST_CHECK;
+struct config *config_ref(struct config *c);
+void config_unref(struct config *c); /* NULL is accepted */
+
+/* The reference of every key, for people: from the rows. */
+void config_print_reference(FILE *out);
