@@ -64,7 +64,8 @@ enum sp_err iobuf_move(struct iobuf *dst, struct iobuf *src, size_t n) SP_MUST_C
 void iobuf_move_all(struct iobuf *dst, struct iobuf *src);
 
 /* Makes the first n bytes (n <= len) contiguous and gives them out; copies only if they are not.
- * SP_NOMEM: unchanged. The view is valid until those bytes are consumed, or longer with a pin. */
+ * SP_NOMEM: unchanged. The view is valid until those bytes are consumed or a longer pullup copies
+ * them elsewhere; with a pin, longer. */
 enum sp_err iobuf_pullup(struct iobuf *b, size_t n, struct view *out) SP_MUST_CHECK;
 
 /* Keeps the block that holds the head of the queue (b->len > 0), so that views into it outlive
@@ -73,10 +74,11 @@ struct iobuf_block *iobuf_pin(const struct iobuf *b);
 /* NULL is accepted. */
 void iobuf_unpin(struct iobuf_block *block);
 
-/* Frees this thread's pooled blocks: at thread end. */
+/* Frees this thread's pooled blocks: at thread end, and around a test that counts allocations. */
 void iobuf_thread_fini(void);
 /* Blocks in use by the whole process, for tests and the memory gauge. */
 struct iobuf_usage {
-    uint64_t small_blocks, large_blocks; /* handed out and not yet released */
+    /* Handed out and not yet released. A longer block (see pullup) counts as several large ones. */
+    uint64_t small_blocks, large_blocks;
 };
 struct iobuf_usage iobuf_usage(void);
