@@ -1,0 +1,26 @@
+/* The service that sallyport is: routes each request and answers it from a backend, by a redirect,
+ * or with a fixed answer. Makes a transaction (src/http/transaction.c) of every request. */
+#pragma once
+
+#include <sallyport/base/log_sink.h>
+#include <sallyport/http/http_port.h>
+#include <sallyport/http/upstream_pool.h>
+
+struct proxy_service {
+    struct http_service super;
+    struct net_core *core;       /* borrowed */
+    struct net_processor *np;    /* borrowed; makes the upstream connections */
+    struct upstream_set *set;    /* owned */
+    struct log_sink *access_log; /* borrowed; NULL: none */
+    bool access_json;
+    size_t pool_offset;          /* of this service's upstream_pool * in an ethread's storage */
+};
+
+/* Before the threads start (it allocates in their storage). */
+enum sp_err proxy_service_init(struct proxy_service *svc, struct net_core *core,
+                               struct net_processor *np, struct config *config,
+                               struct log_sink *access_log) SP_MUST_CHECK;
+/* After the threads have stopped. */
+void proxy_service_fini(struct proxy_service *svc);
+/* On a data thread when it ends, or to let idle upstream connections go. */
+void proxy_service_thread_fini(struct proxy_service *svc, struct ethread *t);

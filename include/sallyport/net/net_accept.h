@@ -1,0 +1,74 @@
+/* A listener: makes connections of what arrives on one address.
+ *
+ * Life: net_processor_main_accept() opens it and puts it where its mode says; net_accept_stop()
+ * takes it from every thread; freed with its last connection (each holds a reference).
+ * NET_EVENT_ACCEPT is called on the data thread that owns the new connection, from several threads
+ * at once: the continuation must not change itself. */
+#pragma once
+
+#include <sallyport/config/accept_options.h>
+#include <sallyport/net/net_vconnection.h>
+
+#include <stdatomic.h>
+
+struct net_processor;
+struct net_accept;
+
+struct net_accept_options {
+    struct accept_options accept;
+    struct endpoint endpoint;
+    struct continuation *cont; /* borrowed; NET_EVENT_ACCEPT, NET_EVENT_ACCEPT_FAILED */
+    void *user;                /* borrowed; the port, for whoever handles the connection */
+    const void *tls;           /* borrowed; struct ssl_port_options * for the TLS processor */
+    struct view label;         /* port's name, for logs; borrowed */
+};
+
+struct net_accept_ops {
+    /* The TLS listener frees its own part here. */
+    void (*destroy)(struct net_accept *na);
+};
+
+/* One listening descriptor in one thread's poll set. */
+struct net_accept_slot {
+    struct net_accept *accept;
+    struct ethread *thread;
+    struct event_io eio;
+    struct inbox_item start, stop;
+    struct timer resume; /* accept is paused: errors, throttle, emergency */
+    int fd;              /* owned when it is the thread's own SO_REUSEPORT socket */
+    bool owns_fd;
+};
+
+struct net_accept {
+    const struct net_accept_ops *ops;
+    struct net_processor *np;
+    struct net_accept_options options;
+    int event_type; /* whose threads run the new connections first */
+    int fd;         /* the shared listener; -1 with one socket a thread */
+    struct endpoint bound; /* with the port that the system chose */
+    struct net_accept_slot *slots; /* owned */
+    int n_slots;
+    struct ethread **dedicated; /* owned array */
+    struct continuation dedicated_cont;
+    int n_dedicated;
+    atomic_uint refs;
+    atomic_bool stopping;
+};
+
+struct net_accept *net_accept_ref(struct net_accept *na);
+void net_accept_unref(struct net_accept *na);
+/* No further connection; those that exist go on. Any thread; takes effect within a turn. */
+void net_accept_stop(struct net_accept *na);
+/* For subclasses. */
+void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
+                     struct net_processor *np, const struct net_accept_options *options);
+void net_accept_fini(struct net_accept *na);
+
+/* How bad an accept(2) failure is. */
+enum accept_severity {
+    ACCEPT_ERROR_IGNORE,    /* nothing there, or the peer left: go on */
+    ACCEPT_ERROR_TRANSIENT, /* this one is lost: counted, go on */
+    ACCEPT_ERROR_WARN,      /* out of something: log, wait a moment */
+    ACCEPT_ERROR_FATAL,     /* the listener is broken: close it, NET_EVENT_ACCEPT_FAILED */
+};
+enum accept_severity accept_severity_of(int error_number);

@@ -1,0 +1,34 @@
+/* What every processor, listener and connection of the net layer shares: the threads, the throttle,
+ * the limits. One per process (tests make their own). */
+#pragma once
+
+#include <sallyport/event/event_processor.h>
+#include <sallyport/net/net_handler.h>
+#include <sallyport/net/net_throttle.h>
+
+struct net_core_options {
+    int n_net_threads; /* >= 1 */
+    int64_t default_inactivity_ms; /* of a connection that nobody gave a timeout */
+    uint32_t max_keep_alive;       /* idle client connections per thread; 0: unlimited */
+    int64_t handshake_budget_ns;   /* per turn, where data and handshakes share a loop */
+    struct net_throttle_options throttle;
+};
+
+struct net_core {
+    struct event_processor *ep; /* borrowed */
+    int et_net, et_task;
+    size_t handler_offset; /* of struct net_handler * in an ethread's storage */
+    struct net_throttle *throttle;
+    int64_t default_inactivity_ms;
+    uint32_t max_keep_alive;
+    int64_t handshake_budget_ns;
+    atomic_uint_least64_t next_vc_id;
+};
+
+/* Registers ET_NET and spawns its threads in `ep`, not yet started. */
+struct net_core *net_core_new(struct event_processor *ep,
+                              const struct net_core_options *options) SP_MUST_CHECK;
+/* After event_processor_stop(); closes nothing: handlers closed their connections on stopping. */
+void net_core_free(struct net_core *core);
+/* Threads of another type with a net handler: ET_SSL. `handshake_budget_ns` as in the handler. */
+enum sp_err net_core_spawn(struct net_core *core, int type, int n, int nice) SP_MUST_CHECK;

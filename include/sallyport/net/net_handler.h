@@ -1,0 +1,53 @@
+/* The loop of one thread that has sockets: its poll set, its ready lists, its connections.
+ *
+ * One turn (net_handler_turn, the only place where the order is written):
+ *   1. inbox: events, connections that other threads hand over
+ *   2. epoll_wait: not at all if a list is non-empty, else until the next timer
+ *   3. mark `triggered` and queue by what the connection is doing
+ *   4. data lists: read, then write
+ *   5. handshakes, within the time budget
+ *   6. due timers
+ *   7. reap what was closed
+ * Thread: its own. Lives in the ethread's storage. */
+#pragma once
+
+#include <sallyport/net/net_vconnection.h>
+
+struct net_handler {
+    struct ethread *thread;
+    struct net_core *core;
+    struct poll_descriptor pd;
+    struct event_io signal; /* the thread's eventfd */
+    struct list read_ready, write_ready;
+    struct list handshake_read_ready, handshake_write_ready;
+    struct list open;       /* every connection of this thread */
+    struct list keep_alive; /* idle client connections, oldest first */
+    struct list active;     /* client connections that serve a request, oldest first */
+    struct list closed;     /* wait for the reaper */
+    uint32_t n_open, n_keep_alive, n_active;
+    uint32_t n_handshakes; /* connections in VC_HANDSHAKE */
+    int64_t handshake_budget_ns; /* per turn; INT64_MAX: a thread of its own needs none */
+    bool evict_pending; /* keep_alive went over its bound */
+};
+
+/* The handler of an ethread that has one (ET_NET, ET_SSL). */
+struct net_handler *net_handler_of(struct net_core *core, struct ethread *t);
+
+/* spawn_options of a net thread. */
+void net_handler_turn(struct ethread *t);
+
+/* Takes a connection into this thread's poll set and lists. On an error it was not taken. */
+enum sp_err net_handler_add(struct net_handler *nh, struct net_vconnection *vc) SP_MUST_CHECK;
+/* Out of the poll set and every list, before a move or a close. */
+void net_handler_remove(struct net_handler *nh, struct net_vconnection *vc);
+/* Queues a direction if there is something to do for it. */
+void net_handler_ready(struct net_handler *nh, struct net_vconnection *vc, struct net_state *s);
+
+/* Asks up to n of the oldest idle client connections to go (VC_EVENT_EVICT). Returns how many
+ * went. */
+uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n);
+
+/* The handler belongs to net_core; see net_core.h. */
+enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core,
+                             struct ethread *t) SP_MUST_CHECK;
+void net_handler_fini(struct net_handler *nh);
