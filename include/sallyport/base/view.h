@@ -14,6 +14,10 @@ struct view {
 
 /* A string literal as a view. */
 #define VIEW(literal)  ((struct view){("" literal), sizeof(literal) - 1})
+/* The same inside the initialiser of a static table, where a compound literal is not a constant. */
+/* clang-format off */
+#define VIEW_INIT(literal) {("" literal), sizeof(literal) - 1}
+/* clang-format on */
 #define VIEW_FMT       "%.*s"
 #define VIEW_ARG(view) (int)(view).len, (view).p
 
