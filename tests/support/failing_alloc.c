@@ -15,9 +15,10 @@ char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 void __wrap_free(void *p);
 
-static bool armed, hit;
-static unsigned left;
-static long live;
+/* Atomic because threads of the code under test may allocate while a test counts nothing. */
+static _Atomic bool armed, hit;
+static _Atomic unsigned left;
+static _Atomic long live;
 
 static bool fails_now(void)
 {

@@ -1,6 +1,6 @@
 /* Stands in front of malloc, calloc, realloc, strdup, strndup and free of the code under test (the
  * linker's --wrap) and makes the nth allocation fail. Allocations inside shared libraries are not
- * seen. One thread. */
+ * seen. Only one thread may allocate between arming and counting. */
 #pragma once
 
 #include <stdbool.h>
