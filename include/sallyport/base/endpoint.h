@@ -30,7 +30,8 @@ struct endpoint {
 
 #define ENDPOINT_TEXT_MAX 128 /* "[v6]:port" or "unix:/path", NUL included */
 
-/* "127.0.0.1:80", "[::1]:80", "unix:/path". No names, no DNS. SP_INVALID otherwise. */
+/* "127.0.0.1:80", "[::1]:80", "unix:/path" (absolute). Port 0 is accepted: the kernel chooses. No
+ * names, no DNS. SP_INVALID otherwise. */
 enum sp_err endpoint_parse(struct view text, struct endpoint *out) SP_MUST_CHECK;
 /* Always terminates; returns dst. cap >= ENDPOINT_TEXT_MAX. */
 const char *endpoint_format(const struct endpoint *e, char *dst, size_t cap);
@@ -42,7 +43,7 @@ uint16_t ip_endpoint_port(const union ip_endpoint *e);
 /* Takes what fits: unix becomes AF_UNSPEC. */
 void ip_endpoint_of(const struct sockaddr *sa, union ip_endpoint *out);
 
-/* One network; IPv4 is kept as IPv4-mapped IPv6. */
+/* One network; IPv4 is kept as IPv4-mapped IPv6: "::/0" is everything, "0.0.0.0/0" all of IPv4. */
 struct cidr {
     uint8_t address[16];
     uint8_t prefix_bits; /* 0..128 */
