@@ -78,8 +78,8 @@ void log_write(enum log_subject subject, enum log_level level, const char *fmt, 
 void log_write_limited(struct log_limiter *limiter, enum log_subject subject,
                        enum log_level level, const char *fmt, ...) SP_PRINTF(4, 5);
 
-/* "info", or "warn,tls=debug,net=trace": a default and exceptions. False: not understood, and
- * nothing changed. */
+/* "info", or "warn,tls=debug,net=trace": a default ("info" if left out) and exceptions. False: not
+ * understood, and nothing changed. */
 bool log_set_levels(struct view spec);
 
 /* Peer bytes made fit for a log line: printable ASCII stays, the rest becomes \xHH, a long text is
