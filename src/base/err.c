@@ -42,9 +42,8 @@ enum sp_err sp_err_of_errno(int error_number)
     case ENOBUFS: return SP_NOMEM;
     case EMFILE:
     case ENFILE: return SP_NOFILE;
-    case ECONNREFUSED: return SP_CONN_REFUSED;
-    /* A unix backend that is not there, or that nobody listens on any more. */
-    case ENOENT: return SP_CONN_REFUSED;
+    case ECONNREFUSED:
+    case ENOENT: return SP_CONN_REFUSED; /* a unix backend that is not there */
     case ENETUNREACH:
     case ENETDOWN:
     case EHOSTUNREACH:

@@ -461,12 +461,13 @@ enum sp_err iobuf_move(struct iobuf *dst, struct iobuf *src, size_t n)
     struct iobuf_seg *border = src->head, *front = NULL;
 
     SP_ASSERT(dst != src && n <= src->len);
-    while (n > 0 && border != NULL && n >= seg_len(border)) {
+    while (border != NULL && n >= seg_len(border)) {
         n -= seg_len(border);
         border = border->next;
     }
     /* n bytes of `border` go, the rest of it stays: the only thing here that can fail. */
     if (n > 0) {
+        SP_ASSERT(border != NULL);
         front = seg_new(border->block, border->start, border->start + n);
         if (front == NULL)
             return SP_NOMEM;
@@ -521,6 +522,7 @@ static enum sp_err copy_head(struct iobuf *b, size_t n)
     for (size_t copied = 0; copied < n;) {
         struct view first = view_head(iobuf_first(b), n - copied);
 
+        SP_ASSERT(first.p != NULL);
         memcpy(block->data + copied, first.p, first.len);
         copied += first.len;
         iobuf_consume(b, first.len);
