@@ -1,5 +1,6 @@
 /* Time, in two kinds: monotonic (timers, ages) and wall (logs, certificates). Any thread.
- * A test replaces both with clock_set_for_test(). Loops cache what they read; see ethread_now_ms(). */
+ * A test replaces both with clock_set_for_test(). Loops cache what they read: see
+ * ethread_now_ms(). */
 #pragma once
 
 #include <stdint.h>

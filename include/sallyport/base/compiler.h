@@ -9,8 +9,8 @@
 #define SP_UNLIKELY(x)        __builtin_expect(!!(x), 0)
 
 /* The `type` that embeds *ptr as its field `member`. A wrong member is a warning. */
-#define container_of(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member) +                                     \
+#define container_of(ptr, type, member)                      \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member) + \
                       0 * sizeof((ptr) == &((type){0}).member)))
 
 #define SP_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

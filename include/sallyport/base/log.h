@@ -16,17 +16,17 @@
 #include <stdint.h>
 
 /* X(id, label) */
-#define LOG_LEVELS(X)                                                                              \
+#define LOG_LEVELS(X) \
     X(TRACE, "trace") X(DEBUG, "debug") X(INFO, "info") X(WARN, "warn") X(ERROR, "error")
 /* X(id, label, what it speaks of) */
-#define LOG_SUBJECTS(X)                                                                            \
-    X(APP, "app", "start, stop, signals")                                                          \
-    X(CONF, "conf", "configuration")                                                               \
-    X(EVENT, "event", "threads and timers")                                                        \
-    X(NET, "net", "listeners and connections")                                                     \
-    X(TLS, "tls", "handshakes and certificates")                                                   \
-    X(HTTP, "http", "requests")                                                                    \
-    X(UPSTREAM, "upstream", "backends")                                                            \
+#define LOG_SUBJECTS(X)                          \
+    X(APP, "app", "start, stop, signals")        \
+    X(CONF, "conf", "configuration")             \
+    X(EVENT, "event", "threads and timers")      \
+    X(NET, "net", "listeners and connections")   \
+    X(TLS, "tls", "handshakes and certificates") \
+    X(HTTP, "http", "requests")                  \
+    X(UPSTREAM, "upstream", "backends")          \
     X(DNS, "dns", "name resolution")
 
 enum log_level {
@@ -44,13 +44,13 @@ enum log_subject {
 
 extern _Atomic unsigned char log_threshold[LOG_SUBJECT_COUNT];
 
-#define LOG_ENABLED(subject, level)                                                                \
-    (LOG_LEVEL_##level >=                                                                          \
+#define LOG_ENABLED(subject, level) \
+    (LOG_LEVEL_##level >=           \
      atomic_load_explicit(&log_threshold[LOG_SUBJECT_##subject], memory_order_relaxed))
-#define LOG_AT(subject, level, ...)                                                                \
-    do {                                                                                           \
-        if (LOG_ENABLED(subject, level))                                                           \
-            log_write(LOG_SUBJECT_##subject, LOG_LEVEL_##level, __VA_ARGS__);                      \
+#define LOG_AT(subject, level, ...)                                           \
+    do {                                                                      \
+        if (LOG_ENABLED(subject, level))                                      \
+            log_write(LOG_SUBJECT_##subject, LOG_LEVEL_##level, __VA_ARGS__); \
     } while (0)
 #define LOG_TRACE(subject, ...) LOG_AT(subject, TRACE, __VA_ARGS__)
 #define LOG_DEBUG(subject, ...) LOG_AT(subject, DEBUG, __VA_ARGS__)
@@ -66,17 +66,17 @@ struct log_limiter {
     _Atomic uint32_t in_second;
     _Atomic uint32_t suppressed;
 };
-#define LOG_LIMITED(subject, level, ...)                                                           \
-    do {                                                                                           \
-        static struct log_limiter limiter_;                                                        \
-        if (LOG_ENABLED(subject, level))                                                           \
-            log_write_limited(&limiter_, LOG_SUBJECT_##subject, LOG_LEVEL_##level, __VA_ARGS__);   \
+#define LOG_LIMITED(subject, level, ...)                                                         \
+    do {                                                                                         \
+        static struct log_limiter limiter_;                                                      \
+        if (LOG_ENABLED(subject, level))                                                         \
+            log_write_limited(&limiter_, LOG_SUBJECT_##subject, LOG_LEVEL_##level, __VA_ARGS__); \
     } while (0)
 
 void log_write(enum log_subject subject, enum log_level level, const char *fmt, ...)
     SP_PRINTF(3, 4);
-void log_write_limited(struct log_limiter *limiter, enum log_subject subject,
-                       enum log_level level, const char *fmt, ...) SP_PRINTF(4, 5);
+void log_write_limited(struct log_limiter *limiter, enum log_subject subject, enum log_level level,
+                       const char *fmt, ...) SP_PRINTF(4, 5);
 
 /* "info", or "warn,tls=debug,net=trace": a default ("info" if left out) and exceptions. False: not
  * understood, and nothing changed. */

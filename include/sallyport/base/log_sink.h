@@ -19,8 +19,8 @@ struct log_sink_options {
 };
 
 /* Opens the file and starts the writer. Cannot start: SP_SYSCALL (errno says why) or SP_NOMEM. */
-enum sp_err log_sink_open(const struct log_sink_options *options,
-                          struct log_sink **out) SP_MUST_CHECK;
+enum sp_err log_sink_open(const struct log_sink_options *options, struct log_sink **out)
+    SP_MUST_CHECK;
 /* One line without its newline, at most 60 KiB (a longer one counts as dropped). Any thread, never
  * blocks. NULL sink: nothing happens. */
 void log_sink_write(struct log_sink *sink, struct view line);

@@ -23,8 +23,8 @@ struct metrics {
 extern _Thread_local struct metrics *metrics_mine;
 
 #define METRIC_GET(m, name) atomic_load_explicit(&(m)->name, memory_order_relaxed)
-#define METRIC_ADD(name, n)                                                                        \
-    atomic_store_explicit(&metrics_mine->name, METRIC_GET(metrics_mine, name) + (uint64_t)(n),     \
+#define METRIC_ADD(name, n)                                                                    \
+    atomic_store_explicit(&metrics_mine->name, METRIC_GET(metrics_mine, name) + (uint64_t)(n), \
                           memory_order_relaxed)
 #define METRIC_INC(name) METRIC_ADD(name, 1)
 
