@@ -18,21 +18,21 @@ enum event_code {
     EVENT_IMMEDIATE = 1,
     EVENT_INTERVAL = 2,
 
-    VC_EVENT_READ_READY = 100,    /* data: the vio; bytes were added to its buffer */
-    VC_EVENT_READ_COMPLETE,       /* data: the vio; nbytes were read */
-    VC_EVENT_WRITE_READY,         /* data: the vio; its buffer has drained to its low-water mark */
-    VC_EVENT_WRITE_COMPLETE,      /* data: the vio; nbytes were written */
-    VC_EVENT_EOS,                 /* data: the read vio; the peer ended its stream cleanly */
-    VC_EVENT_ERROR,               /* data: the vio; vc->err says what */
-    VC_EVENT_INACTIVITY_TIMEOUT,  /* data: the vc */
-    VC_EVENT_ACTIVE_TIMEOUT,      /* data: the vc */
-    VC_EVENT_EVICT,               /* data: the vc; an idle connection must go, close it */
+    VC_EVENT_READ_READY = 100,   /* data: the vio; bytes were added to its buffer */
+    VC_EVENT_READ_COMPLETE,      /* data: the vio; nbytes were read */
+    VC_EVENT_WRITE_READY,        /* data: the vio; its buffer has drained to its low-water mark */
+    VC_EVENT_WRITE_COMPLETE,     /* data: the vio; nbytes were written */
+    VC_EVENT_EOS,                /* data: the read vio; the peer ended its stream cleanly */
+    VC_EVENT_ERROR,              /* data: the vio; vc->err says what */
+    VC_EVENT_INACTIVITY_TIMEOUT, /* data: the vc */
+    VC_EVENT_ACTIVE_TIMEOUT,     /* data: the vc */
+    VC_EVENT_EVICT,              /* data: the vc; an idle connection must go, close it */
 
-    NET_EVENT_OPEN = 200,         /* data: the new vc, connected */
-    NET_EVENT_OPEN_FAILED,        /* data: struct net_open_failure * */
-    NET_EVENT_ACCEPT,             /* data: the new vc, ready for data */
-    NET_EVENT_ACCEPT_FAILED,      /* data: struct net_accept *; the listener is closed */
-    DNS_EVENT_DONE = 300,         /* data: struct net_dns_result * */
+    NET_EVENT_OPEN = 200,    /* data: the new vc, connected */
+    NET_EVENT_OPEN_FAILED,   /* data: struct net_open_failure * */
+    NET_EVENT_ACCEPT,        /* data: the new vc, ready for data */
+    NET_EVENT_ACCEPT_FAILED, /* data: struct net_accept *; the listener is closed */
+    DNS_EVENT_DONE = 300,    /* data: struct net_dns_result * */
 };
 
 /* Return values of a handler are for the event system only: a periodic event goes on after

@@ -39,13 +39,23 @@ struct ethread {
     struct list due; /* events scheduled "now" by this thread itself */
     int64_t now_ms;  /* refreshed once a turn */
     ethread_turn_fn turn;
-    ethread_hook on_stop; /* on the thread, after the last turn; may be NULL */
-    atomic_bool stopping; /* any thread, through event_processor_stop() */
+    ethread_hook on_start;          /* on the thread, before the first turn; may be NULL */
+    ethread_hook on_stop;           /* on the thread, after the last turn; may be NULL */
+    atomic_bool stopping;           /* any thread, through event_processor_stop() */
     struct continuation *dedicated; /* a dedicated thread runs only this, once */
     struct metrics *metrics;
     /* Of whoever allocated room before the threads started: event_processor_allocate(). */
     _Alignas(max_align_t) unsigned char storage[ETHREAD_STORAGE_BYTES];
 };
+
+/* Not started: memory, inbox, timers, eventfd. The event processor makes them; tests may too, and
+ * then run turns themselves after ethread_adopt(). */
+enum sp_err ethread_init(struct ethread *t, struct event_processor *ep, int id) SP_MUST_CHECK;
+void ethread_fini(struct ethread *t);
+/* The calling thread is `t` from here on (NULL: none). */
+void ethread_adopt(struct ethread *t);
+/* The turn of a thread without sockets: sleeps until told or until a timer is due. */
+void ethread_plain_turn(struct ethread *t);
 
 /* NULL on a thread that is none. */
 extern _Thread_local struct ethread *this_ethread_;
@@ -69,9 +79,17 @@ static inline int64_t ethread_now_ms(const struct ethread *t)
  * While t is stopping it still runs what arrives before its last turn. */
 void ethread_post(struct ethread *t, struct inbox_item *item);
 
+/* Any thread: wakes t although nothing was posted (a dedicated thread that shall look at a flag).
+ */
+void ethread_wake(struct ethread *t);
+
 /* Steps of a turn, for whoever writes a turn function. */
 void ethread_take_inbox(struct ethread *t); /* inbox items and events due now */
 void ethread_run_timers(struct ethread *t); /* refreshes now_ms, runs what is due */
+static inline void ethread_refresh_now(struct ethread *t)
+{
+    t->now_ms = clock_mono_ms();
+}
 /* How long a turn may sleep: 0 when something waits, -1 without timers. */
 int ethread_wait_ms(const struct ethread *t);
 

@@ -32,14 +32,15 @@ struct event_processor {
     int n_threads;
     size_t storage_used;
     bool started;
-    pthread_mutex_t lock;      /* dedicated threads */
-    struct ethread **dedicated; /* owned */
+    pthread_barrier_t last_turn; /* all threads leave their loop before the first one lets go */
+    pthread_mutex_t lock;        /* dedicated threads */
+    struct ethread **dedicated;  /* owned */
     int n_dedicated;
 };
 
 struct spawn_options {
-    int n;              /* >= 1 */
-    int nice;           /* 0..19 */
+    int n;                 /* >= 1 */
+    int nice;              /* 0..19 */
     ethread_turn_fn turn;  /* NULL: the plain turn of ET_TASK */
     ethread_hook on_start; /* on the thread before its first turn; may be NULL */
     ethread_hook on_stop;  /* on the thread after its last turn; may be NULL */
@@ -77,8 +78,8 @@ struct event *schedule_at(struct event_processor *ep, struct continuation *c, in
                           int type, int code, void *cookie);
 struct event *schedule_in(struct event_processor *ep, struct continuation *c, int64_t in_ms,
                           int type, int code, void *cookie);
-struct event *schedule_every(struct event_processor *ep, struct continuation *c,
-                             int64_t period_ms, int type, int code, void *cookie);
+struct event *schedule_every(struct event_processor *ep, struct continuation *c, int64_t period_ms,
+                             int type, int code, void *cookie);
 /* On one thread. */
 struct event *ethread_schedule(struct ethread *t, struct continuation *c, int64_t at_ms,
                                int64_t period_ms, int code, void *cookie);

@@ -36,8 +36,8 @@ struct event_io {
 /* `events` as in epoll_ctl(2). The memory must stay until the end of the turn in which
  * event_io_stop() was called: the batch may still hold a pointer to it. */
 enum sp_err event_io_start(struct event_io *eio, struct poll_descriptor *pd, int fd,
-                           enum event_io_kind kind, event_io_ready_fn ready,
-                           uint32_t events) SP_MUST_CHECK;
+                           enum event_io_kind kind, event_io_ready_fn ready, uint32_t events)
+    SP_MUST_CHECK;
 enum sp_err event_io_modify(struct event_io *eio, uint32_t events) SP_MUST_CHECK;
 /* Before close(2). Harmless when not started. */
 void event_io_stop(struct event_io *eio);

@@ -33,6 +33,7 @@ struct net_accept_slot {
     struct net_accept *accept;
     struct ethread *thread;
     struct event_io eio;
+    struct list ready_link; /* on the handler's accept_ready */
     struct inbox_item start, stop;
     struct timer resume; /* accept is paused: errors, throttle, emergency */
     int fd;              /* owned when it is the thread's own SO_REUSEPORT socket */
@@ -43,22 +44,27 @@ struct net_accept {
     const struct net_accept_ops *ops;
     struct net_processor *np;
     struct net_accept_options options;
-    int event_type; /* whose threads run the new connections first */
-    int fd;         /* the shared listener; -1 with one socket a thread */
-    struct endpoint bound; /* with the port that the system chose */
+    int event_type;                /* whose threads run the new connections first */
+    int fd;                        /* the shared listener; -1 with one socket a thread */
+    struct endpoint bound;         /* with the port that the system chose */
     struct net_accept_slot *slots; /* owned */
     int n_slots;
     struct ethread **dedicated; /* owned array */
     struct continuation dedicated_cont;
     int n_dedicated;
     atomic_uint refs;
+    bool started; /* the slots are in the threads' hands */
     atomic_bool stopping;
 };
 
 struct net_accept *net_accept_ref(struct net_accept *na);
 void net_accept_unref(struct net_accept *na);
-/* No further connection; those that exist go on. Any thread; takes effect within a turn. */
+/* No further connection; those that exist go on. Any thread; takes effect within a turn. Required
+ * before the last net_accept_unref() of a listener that was opened. */
 void net_accept_stop(struct net_accept *na);
+/* Opens the socket and starts accepting in the mode that the options ask for. On failure *what
+ * names the call and errno is set. For net_processor_main_accept(). */
+enum sp_err net_accept_open(struct net_accept *na, const char **what) SP_MUST_CHECK;
 /* For subclasses. */
 void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
                      struct net_processor *np, const struct net_accept_options *options);

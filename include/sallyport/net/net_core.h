@@ -7,7 +7,7 @@
 #include <sallyport/net/net_throttle.h>
 
 struct net_core_options {
-    int n_net_threads; /* >= 1 */
+    int n_net_threads;             /* >= 1 */
     int64_t default_inactivity_ms; /* of a connection that nobody gave a timeout */
     uint32_t max_keep_alive;       /* idle client connections per thread; 0: unlimited */
     int64_t handshake_budget_ns;   /* per turn, where data and handshakes share a loop */
@@ -26,8 +26,8 @@ struct net_core {
 };
 
 /* Registers ET_NET and spawns its threads in `ep`, not yet started. */
-struct net_core *net_core_new(struct event_processor *ep,
-                              const struct net_core_options *options) SP_MUST_CHECK;
+struct net_core *net_core_new(struct event_processor *ep, const struct net_core_options *options)
+    SP_MUST_CHECK;
 /* After event_processor_stop(); closes nothing: handlers closed their connections on stopping. */
 void net_core_free(struct net_core *core);
 /* Threads of another type with a net handler: ET_SSL. `handshake_budget_ns` as in the handler. */

@@ -1,5 +1,6 @@
-/* Names to addresses without blocking: c-ares, one channel a thread, its sockets in the thread's own
- * poll set (EVENT_IO_DNS). /etc/hosts and /etc/resolv.conf count. Thread: the calling ethread. */
+/* Names to addresses without blocking: c-ares, one channel a thread, its sockets in the thread's
+ * own poll set (EVENT_IO_DNS). /etc/hosts and /etc/resolv.conf count. Thread: the calling ethread.
+ */
 #pragma once
 
 #include <sallyport/net/net_core.h>
@@ -7,8 +8,8 @@
 struct net_dns_query;
 
 struct net_dns_result {
-    enum sp_err err;            /* SP_OK, SP_DNS, SP_NOMEM, SP_CONN_TIMEOUT */
-    const char *text;           /* for a person, with an error; static */
+    enum sp_err err;                  /* SP_OK, SP_DNS, SP_NOMEM, SP_CONN_TIMEOUT */
+    const char *text;                 /* for a person, with an error; static */
     const struct endpoint *endpoints; /* valid during the call only; port filled in */
     int n_endpoints;
 };

@@ -4,7 +4,7 @@
  *   1. inbox: events, connections that other threads hand over
  *   2. epoll_wait: not at all if a list is non-empty, else until the next timer
  *   3. mark `triggered` and queue by what the connection is doing
- *   4. data lists: read, then write
+ *   4. data lists: read, then write; then listeners
  *   5. handshakes, within the time budget
  *   6. due timers
  *   7. reap what was closed
@@ -20,14 +20,14 @@ struct net_handler {
     struct event_io signal; /* the thread's eventfd */
     struct list read_ready, write_ready;
     struct list handshake_read_ready, handshake_write_ready;
-    struct list open;       /* every connection of this thread */
-    struct list keep_alive; /* idle client connections, oldest first */
-    struct list active;     /* client connections that serve a request, oldest first */
-    struct list closed;     /* wait for the reaper */
+    struct list accept_ready; /* struct net_accept_slot.ready_link */
+    struct list open;         /* every connection of this thread */
+    struct list keep_alive;   /* idle client connections, oldest first */
+    struct list active;       /* client connections that serve a request, oldest first */
+    struct list closed;       /* wait for the reaper */
     uint32_t n_open, n_keep_alive, n_active;
-    uint32_t n_handshakes; /* connections in VC_HANDSHAKE */
+    uint32_t n_handshakes;       /* connections in VC_HANDSHAKE */
     int64_t handshake_budget_ns; /* per turn; INT64_MAX: a thread of its own needs none */
-    bool evict_pending; /* keep_alive went over its bound */
 };
 
 /* The handler of an ethread that has one (ET_NET, ET_SSL). */
@@ -48,6 +48,6 @@ void net_handler_ready(struct net_handler *nh, struct net_vconnection *vc, struc
 uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n);
 
 /* The handler belongs to net_core; see net_core.h. */
-enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core,
-                             struct ethread *t) SP_MUST_CHECK;
+enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, struct ethread *t)
+    SP_MUST_CHECK;
 void net_handler_fini(struct net_handler *nh);

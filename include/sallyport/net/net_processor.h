@@ -63,9 +63,9 @@ struct net_open_failure {
  * why, and no event comes. */
 struct net_vconnection *net_processor_connect_re(struct net_processor *np,
                                                  const struct net_connect_options *options,
-                                                 struct continuation *c,
-                                                 enum sp_err *err) SP_MUST_CHECK;
+                                                 struct continuation *c, enum sp_err *err)
+    SP_MUST_CHECK;
 struct net_vconnection *net_processor_connect_s(struct net_processor *np,
                                                 const struct net_connect_options *options,
-                                                struct continuation *c,
-                                                enum sp_err *err) SP_MUST_CHECK;
+                                                struct continuation *c, enum sp_err *err)
+    SP_MUST_CHECK;

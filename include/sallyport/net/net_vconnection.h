@@ -100,31 +100,40 @@ struct net_vconnection {
     struct inbox_item move;  /* the way to another thread */
     struct timer inactivity_timer;
     struct timer active_timer;
-    int64_t inactivity_ms;    /* 0: none */
-    int64_t last_activity_ms; /* monotonic; progress only stamps this, the timer looks when it fires */
+    int64_t inactivity_ms;      /* 0: none */
+    int64_t active_deadline_ms; /* monotonic; 0: none */
+    int64_t
+        last_activity_ms; /* monotonic; progress only stamps this, the timer looks when it fires */
     int64_t opened_ms;
-    uint64_t id;              /* unique in the process: logs print this */
+    uint64_t id;                  /* unique in the process: logs print this */
     uint64_t bytes_in, bytes_out; /* on the socket */
     union ip_endpoint local, remote;
     union ip_endpoint client; /* remote, or what a trusted PROXY header said */
     int fd;                   /* -1 once closed */
     enum vc_phase phase;
     enum vc_queue queue;
-    enum sp_err err;   /* why, with VC_EVENT_ERROR and NET_EVENT_OPEN_FAILED */
+    enum sp_err err; /* why, with VC_EVENT_ERROR and NET_EVENT_OPEN_FAILED */
     bool closed;
-    bool peer_ended;   /* RDHUP or HUP was seen: read on until the end */
-    bool read_ended;   /* recv gave the end or an error */
-    bool write_ended;  /* shut down */
-    bool shutdown_when_flushed; /* do_io_shutdown(WRITE) waits for the buffer */
-    bool throttled;    /* counted in the throttle: released on close */
-    uint8_t read_size; /* how large the next read is: grows with full reads */
+    bool peer_ended;    /* RDHUP or HUP was seen: read on until the end */
+    bool socket_failed; /* ERR was seen: told even while reading is paused */
+    bool polls_out;     /* EPOLLOUT is asked for: only after the first write that had to wait */
+    bool flush_wanted;  /* the transport keeps bytes back until the socket takes them */
+    bool handshake_wants_write;
+    bool tell_early;             /* connect_re: NET_EVENT_OPEN before the connection stands */
+    bool open_told;              /* NET_EVENT_OPEN was called */
+    enum vc_phase after_connect; /* what comes after VC_CONNECTING */
+    bool read_ended;             /* recv gave the end or an error */
+    bool write_ended;            /* shut down */
+    bool shutdown_when_flushed;  /* do_io_shutdown(WRITE) waits for the buffer */
+    bool throttled;              /* counted in the throttle: released on close */
+    uint8_t read_size;           /* how large the next read is: grows with full reads */
 };
 
 /* Asks for bytes into `buf` until nbytes were read; events go to `cont`. `pause_bytes`: reading
  * stops while buf holds as many, until vio_reenable(). Replaces what was asked before; cont NULL
  * stops. The returned vio is the connection's own. */
-struct vio *net_vc_do_io_read(struct net_vconnection *vc, struct continuation *cont,
-                              int64_t nbytes, struct iobuf *buf, size_t pause_bytes);
+struct vio *net_vc_do_io_read(struct net_vconnection *vc, struct continuation *cont, int64_t nbytes,
+                              struct iobuf *buf, size_t pause_bytes);
 /* Sends what is in `buf` now and later (after vio_reenable()). WRITE_READY is told when the buffer
  * has drained to `low_water` bytes or less after progress. */
 struct vio *net_vc_do_io_write(struct net_vconnection *vc, struct continuation *cont,
@@ -141,7 +150,8 @@ void net_vc_do_io_close(struct net_vconnection *vc, enum vc_close how);
 /* Restarts the count; 0 cancels. VC_EVENT_INACTIVITY_TIMEOUT goes to the read vio's user, else the
  * write vio's, else vc->cont; a user that does not close gets it again after as long. */
 void net_vc_set_inactivity_timeout(struct net_vconnection *vc, int64_t timeout_ms);
-/* From now; 0 cancels. Once. */
+/* From now; 0 cancels. Once. In VC_HANDSHAKE it ends the connection with SP_TLS_TIMEOUT. A
+ * transport may set either in its constructor, before the connection stands in a poll set. */
 void net_vc_set_active_timeout(struct net_vconnection *vc, int64_t timeout_ms);
 
 /* KEEP_ALIVE: idle between requests, may be evicted under pressure, oldest first, by
@@ -153,7 +163,13 @@ static inline bool net_vc_tls_info(const struct net_vconnection *vc, struct tls_
     return vc->ops->tls_info(vc, out);
 }
 
-/* For transports. */
+/* For processors and transports. */
+
+/* Gives a fresh connection to its first thread, which adds it to its handler and goes on:
+ * handshake, or NET_EVENT_ACCEPT. Any thread; the connection is void for the caller. */
+void net_vc_start(struct net_vconnection *vc, struct ethread *t);
+/* Ends one that is in no handler yet, or no longer. */
+void net_vc_discard(struct net_vconnection *vc);
 
 /* Everything but the descriptor's place in a poll set. `fd` belongs to the connection from here. */
 void net_vc_init(struct net_vconnection *vc, const struct net_vc_ops *ops, struct net_core *core,
@@ -168,10 +184,10 @@ struct io_result net_vc_socket_recvv(struct net_vconnection *vc, const struct io
 struct io_result net_vc_socket_sendv(struct net_vconnection *vc, const struct iovec *iov,
                                      int n_iov);
 
-struct io_result net_vc_default_advance(struct net_vconnection *vc); /* IO_OK */
-struct io_result net_vc_default_flush(struct net_vconnection *vc);   /* IO_OK */
-bool net_vc_default_pending(const struct net_vconnection *vc);       /* false */
-void net_vc_default_shutdown_write(struct net_vconnection *vc);      /* shutdown(SHUT_WR) */
+struct io_result net_vc_default_advance(struct net_vconnection *vc);      /* IO_OK */
+struct io_result net_vc_default_flush(struct net_vconnection *vc);        /* IO_OK */
+bool net_vc_default_pending(const struct net_vconnection *vc);            /* false */
+void net_vc_default_shutdown_write(struct net_vconnection *vc);           /* shutdown(SHUT_WR) */
 void net_vc_default_close(struct net_vconnection *vc, enum vc_close how); /* nothing */
-enum sp_err net_vc_default_detach(struct net_vconnection *vc);       /* SP_OK */
+enum sp_err net_vc_default_detach(struct net_vconnection *vc);            /* SP_OK */
 bool net_vc_default_tls_info(const struct net_vconnection *vc, struct tls_info *out); /* false */

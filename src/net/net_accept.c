@@ -1,0 +1,391 @@
+/* NetAccept: listeners, and the connections that they make. The three modes differ in who waits for
+ * the listening socket and in which thread a new connection starts on:
+ *
+ *   per_thread   every thread of the group, each its own connections
+ *   single       the first thread of the group, round robin over the group
+ *   dedicated    threads of their own (net_accept_dedicated.c), round robin over the group */
+#include "net_accept_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* While something is missing (descriptors, memory, room under the total), look again after this. */
+#define RETRY_MS 20
+
+void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
+                     struct net_processor *np, const struct net_accept_options *options)
+{
+    memset(na, 0, sizeof(*na));
+    na->ops = ops;
+    na->np = np;
+    na->options = *options;
+    na->event_type = np->ops->accept_event_type(np);
+    na->fd = -1;
+    atomic_init(&na->refs, 1);
+    atomic_init(&na->stopping, false);
+}
+
+void net_accept_fini(struct net_accept *na)
+{
+    for (int i = 0; i < na->n_slots; i++)
+        if (na->slots[i].owns_fd && na->slots[i].fd >= 0)
+            (void)close(na->slots[i].fd);
+    if (na->fd >= 0)
+        (void)close(na->fd);
+    free(na->slots);
+    free(na->dedicated);
+}
+
+struct net_accept *net_accept_ref(struct net_accept *na)
+{
+    atomic_fetch_add_explicit(&na->refs, 1, memory_order_relaxed);
+    return na;
+}
+
+void net_accept_unref(struct net_accept *na)
+{
+    if (atomic_fetch_sub_explicit(&na->refs, 1, memory_order_acq_rel) == 1)
+        na->ops->destroy(na);
+}
+
+enum accept_severity accept_severity_of(int error_number)
+{
+    switch (error_number) {
+    case EAGAIN:
+    case EINTR: return ACCEPT_ERROR_IGNORE;
+    case ECONNABORTED: /* the peer left while it waited */
+    case ECONNRESET:
+    case EPIPE:
+    /* Errors of the network that Linux passes on through accept(2); "treat them like EAGAIN". */
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM: /* a firewall rule */
+    case ETIMEDOUT: return ACCEPT_ERROR_TRANSIENT;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return ACCEPT_ERROR_WARN;
+    default: return ACCEPT_ERROR_FATAL;
+    }
+}
+
+/* Is there room for a fresh descriptor? False: `fd` was closed, or the listener shall rest. */
+static bool descriptor_ok(struct net_accept *na, int fd, int64_t *pause_ms)
+{
+    const struct net_throttle *throttle = na->np->core->throttle;
+    enum fd_level level = net_throttle_fd_level(throttle, fd);
+
+    if (level == FD_OK)
+        return true;
+    *pause_ms = net_throttle_pause_ms(throttle, fd);
+    METRIC_INC(net_throttled_fd_emergency);
+    LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " throttle=%s fd=%d pause_ms=%" PRId64,
+                VIEW_ARG(na->options.label),
+                level == FD_EMERGENCY ? "fd_emergency" : "fd_hyper_emergency", fd, *pause_ms);
+    if (level == FD_EMERGENCY)
+        return true;
+    (void)close(fd);
+    return false;
+}
+
+/* NULL: the descriptor was closed. */
+static struct net_vconnection *make_vc(struct net_accept *na, int fd, const union ip_endpoint *peer)
+{
+    struct net_processor *np = na->np;
+    struct net_vconnection *vc;
+
+    net_socket_tune_accepted(fd, &na->options);
+    vc = np->ops->allocate_vc(np, net_accept_ref(na), fd);
+    if (vc == NULL) {
+        LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " err=nomem", VIEW_ARG(na->options.label));
+        net_accept_unref(na);
+        (void)close(fd);
+        return NULL;
+    }
+    vc->remote = *peer;
+    vc->client = *peer;
+    return vc;
+}
+
+struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const struct sockaddr *sa,
+                                           int64_t *pause_ms)
+{
+    struct net_throttle *throttle = na->np->core->throttle;
+    bool backdoor = na->options.accept.backdoor;
+    union ip_endpoint peer;
+    struct net_vconnection *vc;
+
+    METRIC_INC(net_accepted);
+    ip_endpoint_of(sa, &peer);
+    if (!backdoor && !descriptor_ok(na, fd, pause_ms))
+        return NULL;
+    if (!backdoor && net_throttle_admit(throttle, &peer) != SP_OK) {
+        (void)close(fd);
+        return NULL;
+    }
+    vc = make_vc(na, fd, &peer);
+    if (vc != NULL)
+        vc->throttled = !backdoor;
+    else if (!backdoor)
+        net_throttle_release(throttle, &peer);
+    return vc;
+}
+
+bool net_accept_may_accept(const struct net_accept *na)
+{
+    return na->options.accept.backdoor || net_throttle_accepting(na->np->core->throttle);
+}
+
+enum accept_severity net_accept_note_error(struct net_accept *na, int error_number)
+{
+    enum accept_severity severity = accept_severity_of(error_number);
+
+    switch (severity) {
+    case ACCEPT_ERROR_IGNORE: break;
+    case ACCEPT_ERROR_TRANSIENT: METRIC_INC(net_accept_errors_transient); break;
+    case ACCEPT_ERROR_WARN:
+        METRIC_INC(net_accept_errors_warn);
+        LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " accept errno=%d delayed",
+                    VIEW_ARG(na->options.label), error_number);
+        break;
+    case ACCEPT_ERROR_FATAL:
+        METRIC_INC(net_accept_errors_fatal);
+        LOG_ERROR(NET, "port=" VIEW_FMT " accept errno=%d listener closed",
+                  VIEW_ARG(na->options.label), error_number);
+        break;
+    }
+    return severity;
+}
+
+/* One slot: a listener in a thread's poll set. */
+
+static void slot_ready(struct event_io *eio, uint32_t events)
+{
+    struct net_accept_slot *slot = container_of(eio, struct net_accept_slot, eio);
+    struct net_handler *nh = net_handler_of(slot->accept->np->core, slot->thread);
+
+    (void)events;
+    if (!list_is_linked(&slot->ready_link))
+        list_push_back(&nh->accept_ready, &slot->ready_link);
+}
+
+static void slot_poll(struct net_accept_slot *slot)
+{
+    struct net_handler *nh = net_handler_of(slot->accept->np->core, slot->thread);
+    /* A socket shared by several threads wakes one of them, not all (epoll_ctl(2)). */
+    uint32_t events = EPOLLIN | (slot->owns_fd || slot->accept->n_slots == 1 ? 0U : EPOLLEXCLUSIVE);
+
+    if (slot->eio.fd >= 0 || slot->fd < 0)
+        return;
+    if (event_io_start(&slot->eio, &nh->pd, slot->fd, EVENT_IO_ACCEPT, slot_ready, events) != SP_OK)
+        LOG_ERROR(NET, "port=" VIEW_FMT " epoll_ctl errno=%d",
+                  VIEW_ARG(slot->accept->options.label), errno);
+}
+
+static void slot_pause(struct net_accept_slot *slot, int64_t pause_ms)
+{
+    event_io_stop(&slot->eio);
+    ethread_timer_arm_in(slot->thread, &slot->resume, pause_ms);
+}
+
+static void slot_resume(struct timer *t)
+{
+    struct net_accept_slot *slot = container_of(t, struct net_accept_slot, resume);
+
+    if (!net_accept_may_accept(slot->accept))
+        ethread_timer_arm_in(slot->thread, t, RETRY_MS);
+    else
+        slot_poll(slot);
+}
+
+static void slot_close(struct net_accept_slot *slot)
+{
+    event_io_stop(&slot->eio);
+    list_remove(&slot->ready_link);
+    ethread_timer_cancel(slot->thread, &slot->resume);
+    if (slot->owns_fd && slot->fd >= 0) {
+        (void)close(slot->fd);
+        slot->fd = -1;
+    }
+}
+
+/* What an accept(2) failure means for the slot. True: go on accepting. */
+static bool slot_failed(struct net_accept_slot *slot, int error_number)
+{
+    struct net_accept *na = slot->accept;
+
+    switch (net_accept_note_error(na, error_number)) {
+    case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
+    case ACCEPT_ERROR_TRANSIENT: return true;
+    case ACCEPT_ERROR_WARN:
+        /* An idle connection that goes gives a new one its descriptor. */
+        (void)net_handler_evict_idle(net_handler_of(na->np->core, slot->thread), 1);
+        slot_pause(slot, RETRY_MS);
+        return false;
+    case ACCEPT_ERROR_FATAL:
+        slot_close(slot);
+        if (na->options.cont != NULL)
+            (void)continuation_call(na->options.cont, NET_EVENT_ACCEPT_FAILED, na);
+        return false;
+    }
+    return false;
+}
+
+static struct ethread *thread_for(const struct net_accept_slot *slot)
+{
+    struct net_accept *na = slot->accept;
+
+    if (na->options.accept.mode == ACCEPT_PER_THREAD)
+        return slot->thread;
+    return event_processor_assign(na->np->core->ep, na->event_type);
+}
+
+/* True: go on accepting. */
+static bool slot_accept_one(struct net_accept_slot *slot)
+{
+    struct net_accept *na = slot->accept;
+    struct endpoint peer = {.len = sizeof(peer.storage)};
+    struct net_vconnection *vc;
+    int64_t pause_ms = 0;
+    int fd;
+
+    if (!net_accept_may_accept(na)) {
+        slot_pause(slot, RETRY_MS);
+        return false;
+    }
+    peer.sa.sa_family = AF_UNSPEC;
+    fd = accept4(slot->fd, &peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return slot_failed(slot, errno);
+    vc = net_accept_make_vc(na, fd, &peer.sa, &pause_ms);
+    if (vc != NULL)
+        net_vc_start(vc, thread_for(slot));
+    if (pause_ms > 0) {
+        slot_pause(slot, pause_ms);
+        return false;
+    }
+    return true;
+}
+
+void net_accept_slot_run(struct net_accept_slot *slot)
+{
+    uint32_t left = slot->accept->options.accept.accepts_per_turn;
+
+    /* The socket is polled level-triggered: what is left is told again. */
+    while (left-- > 0 && slot_accept_one(slot))
+        ;
+}
+
+static void slot_start(struct inbox_item *item, struct ethread *t)
+{
+    struct net_accept_slot *slot = container_of(item, struct net_accept_slot, start);
+
+    (void)t;
+    if (!atomic_load_explicit(&slot->accept->stopping, memory_order_acquire))
+        slot_poll(slot);
+}
+
+static void slot_stop(struct inbox_item *item, struct ethread *t)
+{
+    struct net_accept_slot *slot = container_of(item, struct net_accept_slot, stop);
+
+    (void)t;
+    slot_close(slot);
+    net_accept_unref(slot->accept); /* the slot's: taken when it was started */
+}
+
+/* Opening and stopping. */
+
+static void slot_init(struct net_accept_slot *slot, struct net_accept *na, struct ethread *t,
+                      int fd, bool owns_fd)
+{
+    slot->accept = na;
+    slot->thread = t;
+    slot->eio.fd = -1;
+    list_init(&slot->ready_link);
+    slot->start.fn = slot_start;
+    slot->stop.fn = slot_stop;
+    timer_init(&slot->resume, slot_resume);
+    slot->fd = fd;
+    slot->owns_fd = owns_fd;
+}
+
+/* With SO_REUSEPORT each thread has a socket; the first one is already open and says which port. */
+static int slot_socket(struct net_accept *na, int i, const char **what)
+{
+    struct net_accept_options options = na->options;
+    struct endpoint bound;
+
+    if (i == 0) {
+        int fd = na->fd;
+
+        na->fd = -1;
+        return fd;
+    }
+    options.endpoint = na->bound;
+    return net_socket_listen(&options, true, &bound, what);
+}
+
+static enum sp_err open_slots(struct net_accept *na, int n, bool own_sockets, const char **what)
+{
+    struct thread_group *group = &na->np->core->ep->groups[na->event_type];
+
+    na->slots = calloc((size_t)n, sizeof(*na->slots));
+    if (na->slots == NULL)
+        return SP_NOMEM;
+    for (int i = 0; i < n; i++) {
+        int fd = own_sockets ? slot_socket(na, i, what) : na->fd;
+
+        if (fd < 0)
+            return SP_SYSCALL;
+        slot_init(&na->slots[i], na, group->threads[i], fd, own_sockets);
+        na->n_slots++;
+    }
+    for (int i = 0; i < n; i++) {
+        (void)net_accept_ref(na);
+        ethread_post(na->slots[i].thread, &na->slots[i].start);
+    }
+    na->started = true;
+    return SP_OK;
+}
+
+enum sp_err net_accept_open(struct net_accept *na, const char **what)
+{
+    const struct accept_options *a = &na->options.accept;
+    struct thread_group *group = &na->np->core->ep->groups[na->event_type];
+    bool own_sockets = a->mode == ACCEPT_PER_THREAD && a->reuse_port && a->fd < 0 &&
+                       na->options.endpoint.sa.sa_family != AF_UNIX;
+
+    na->fd = net_socket_listen(&na->options, own_sockets, &na->bound, what);
+    if (na->fd < 0)
+        return SP_SYSCALL;
+    *what = "start";
+    switch (a->mode) {
+    case ACCEPT_PER_THREAD: return open_slots(na, group->n, own_sockets, what);
+    case ACCEPT_SINGLE: return open_slots(na, 1, false, what);
+    case ACCEPT_DEDICATED: return net_accept_open_dedicated(na);
+    }
+    return SP_INVALID;
+}
+
+void net_accept_stop(struct net_accept *na)
+{
+    if (atomic_exchange_explicit(&na->stopping, true, memory_order_acq_rel))
+        return;
+    if (na->started)
+        for (int i = 0; i < na->n_slots; i++)
+            ethread_post(na->slots[i].thread, &na->slots[i].stop);
+    for (int i = 0; i < na->n_dedicated; i++)
+        net_accept_stop_dedicated(na->dedicated[i]);
+}

@@ -1,0 +1,16 @@
+/* Between net_accept.c and net_accept_dedicated.c. */
+#pragma once
+
+#include "net_internal.h"
+
+/* The connection of a fresh descriptor, past every throttle. NULL: it was closed. *pause_ms > 0:
+ * the listener shall rest that long. */
+struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const struct sockaddr *sa,
+                                           int64_t *pause_ms);
+/* False: the total is reached, do not even call accept(2). */
+bool net_accept_may_accept(const struct net_accept *na);
+/* Counts and logs. */
+enum accept_severity net_accept_note_error(struct net_accept *na, int error_number);
+
+enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
+void net_accept_stop_dedicated(struct ethread *t);

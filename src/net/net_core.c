@@ -1,0 +1,92 @@
+/* The threads of the net layer and what they share. */
+#include "net_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <stdlib.h>
+
+static void thread_stop(struct ethread *t)
+{
+    struct net_handler **slot = ethread_storage(t, NET_HANDLER_OFFSET);
+
+    net_handler_close_all(*slot);
+}
+
+struct net_core *net_core_new(struct event_processor *ep, const struct net_core_options *options)
+{
+    struct net_core *core = calloc(1, sizeof(*core));
+
+    if (core == NULL)
+        return NULL;
+    core->throttle = net_throttle_new(&options->throttle);
+    if (core->throttle == NULL)
+        goto free_core;
+    core->ep = ep;
+    core->default_inactivity_ms = options->default_inactivity_ms;
+    core->max_keep_alive = options->max_keep_alive;
+    core->handshake_budget_ns = options->handshake_budget_ns;
+    atomic_init(&core->next_vc_id, 1);
+    core->handler_offset = event_processor_allocate(ep, sizeof(struct net_handler *));
+    SP_ASSERT(core->handler_offset == NET_HANDLER_OFFSET);
+    core->et_net = event_processor_register(ep, "ET_NET");
+    if (net_core_spawn(core, core->et_net, options->n_net_threads, 0) != SP_OK ||
+        event_processor_alias(ep, ET_CALL, core->et_net) != SP_OK)
+        goto free_handlers;
+    return core;
+
+free_handlers:
+    net_core_free(core);
+    return NULL;
+free_core:
+    free(core);
+    return NULL;
+}
+
+static enum sp_err handler_new(struct net_core *core, struct ethread *t, int64_t budget_ns)
+{
+    struct net_handler **slot = ethread_storage(t, core->handler_offset);
+    struct net_handler *nh = malloc(sizeof(*nh));
+
+    if (nh == NULL)
+        return SP_NOMEM;
+    if (net_handler_init(nh, core, t) != SP_OK) {
+        free(nh);
+        return SP_SYSCALL;
+    }
+    nh->handshake_budget_ns = budget_ns;
+    *slot = nh;
+    return SP_OK;
+}
+
+enum sp_err net_core_spawn(struct net_core *core, int type, int n, int nice)
+{
+    const struct spawn_options options = {
+        .n = n, .nice = nice, .turn = net_handler_turn, .on_stop = thread_stop};
+    struct thread_group *group = &core->ep->groups[type];
+    int first = group->n;
+    enum sp_err err = event_processor_spawn(core->ep, type, &options);
+
+    for (int i = first; err == SP_OK && i < group->n; i++) {
+        /* A thread of its own for handshakes needs no budget; a data thread does. */
+        err = handler_new(core, group->threads[i],
+                          type == core->et_net ? core->handshake_budget_ns : INT64_MAX);
+    }
+    return err;
+}
+
+void net_core_free(struct net_core *core)
+{
+    if (core == NULL)
+        return;
+    for (int i = 0; i < core->ep->n_threads; i++) {
+        struct net_handler **slot = ethread_storage(core->ep->threads[i], core->handler_offset);
+
+        if (*slot == NULL)
+            continue;
+        net_handler_fini(*slot);
+        free(*slot);
+        *slot = NULL;
+    }
+    net_throttle_free(core->throttle);
+    free(core);
+}

@@ -1,0 +1,84 @@
+/* Handshake readiness is not data readiness: a connection in VC_HANDSHAKE stands on lists of its
+ * own and its steps are run from here, by whichever transport it has. When it is usable it moves to
+ * a data thread, once, and its user gets it. */
+#include "net_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <inttypes.h>
+
+static bool on_data_thread(const struct net_vconnection *vc)
+{
+    return (vc->thread->types >> vc->core->et_net & 1) != 0;
+}
+
+/* The single move of a connection's life: this thread keeps no reference. */
+static void migrate(struct net_vconnection *vc)
+{
+    struct ethread *target = event_processor_assign(vc->core->ep, vc->core->et_net);
+
+    if (vc->ops->detach(vc) != SP_OK) {
+        vc->err = SP_NOMEM;
+        net_vc_do_io_close(vc, VC_CLOSE_ABORT);
+        return;
+    }
+    net_handler_remove(vc->nh, vc);
+    vc->nh = NULL;
+    vc->read.triggered = false; /* the new poll set tells anew */
+    METRIC_INC(tls_migrations);
+    ethread_post(target, &vc->move);
+}
+
+static void set_open(struct net_vconnection *vc)
+{
+    vc->nh->n_handshakes--;
+    vc->phase = VC_OPEN;
+    list_remove(&vc->read.ready_link);
+    list_remove(&vc->write.ready_link);
+    net_vc_set_active_timeout(vc, 0);
+    inactivity_cop_stamp(vc);
+}
+
+void net_vc_deliver(struct net_vconnection *vc)
+{
+    if (vc->accept == NULL) {
+        vc->open_told = true;
+        (void)continuation_call(vc->cont, NET_EVENT_OPEN, vc);
+        return;
+    }
+    if (!on_data_thread(vc)) {
+        migrate(vc);
+        return;
+    }
+    if (vc->accept->options.cont == NULL ||
+        net_vc_signal(vc, vc->accept->options.cont, NET_EVENT_ACCEPT, vc) == VC_GONE)
+        return;
+    if (vc->read.vio.cont == NULL && vc->write.vio.cont == NULL)
+        LOG_DEBUG(NET, "vc=%" PRIu64 " accepted and not yet used", vc->id);
+}
+
+void net_vc_handshake_step(struct net_vconnection *vc)
+{
+    struct io_result r = vc->ops->advance(vc);
+
+    inactivity_cop_stamp(vc);
+    switch (r.status) {
+    case IO_OK:
+        set_open(vc);
+        net_vc_deliver(vc);
+        break;
+    case IO_WANT_READ:
+        vc->read.triggered = false;
+        vc->handshake_wants_write = false;
+        break;
+    case IO_WANT_WRITE:
+        vc->handshake_wants_write = true;
+        net_vc_wait_writable(vc);
+        break;
+    case IO_EOF:
+    case IO_ERROR:
+        vc->err = r.status == IO_EOF ? SP_PEER_CLOSED : r.err;
+        net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+        break;
+    }
+}

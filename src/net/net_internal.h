@@ -1,0 +1,64 @@
+/* Shared by the files of this folder only. */
+#pragma once
+
+#include <sallyport/net/net_accept.h>
+#include <sallyport/net/net_core.h>
+#include <sallyport/net/net_processor.h>
+
+enum vc_alive { VC_GONE, VC_ALIVE };
+/* Runs the continuation. On VC_GONE the caller returns: `vc` waits for the reaper. */
+SP_MUST_CHECK static inline enum vc_alive
+net_vc_signal(struct net_vconnection *vc, struct continuation *c, int event, void *data)
+{
+    (void)continuation_call(c, event, data);
+    return vc->closed ? VC_GONE : VC_ALIVE;
+}
+
+/* One step of a direction of an open connection (net_io.c). Each may close it. */
+void net_vc_read_step(struct net_vconnection *vc);
+void net_vc_write_step(struct net_vconnection *vc);
+/* The socket takes no more at the moment: wait for EPOLLOUT. */
+void net_vc_wait_writable(struct net_vconnection *vc);
+/* May a read step get anything? */
+static inline bool net_vc_can_read(const struct net_vconnection *vc)
+{
+    return vc->read.triggered || vc->socket_failed || vc->ops->pending(vc);
+}
+
+/* Where a thread's storage holds its struct net_handler *: the first allocation of all, so that the
+ * turn finds it without knowing the core. */
+#define NET_HANDLER_OFFSET ((size_t)0)
+void net_handler_close_all(struct net_handler *nh);
+
+/* Readiness of a connection (net_handler.c): the ready function of its event_io. */
+void net_vc_ready(struct event_io *eio, uint32_t events);
+/* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or
+ * the user. */
+void net_vc_handshake_step(struct net_vconnection *vc);
+void net_vc_deliver(struct net_vconnection *vc);
+/* A connecting socket became ready: marks only. The step tells the user (net_connect.c). */
+void net_connect_ready(struct net_vconnection *vc);
+void net_connect_step(struct net_vconnection *vc);
+void net_connect_failed(struct net_vconnection *vc, enum sp_err err, int error_number);
+
+/* The timers of a connection (inactivity_cop.c). */
+void inactivity_cop_init(struct net_vconnection *vc);
+void inactivity_cop_arm(struct net_vconnection *vc);    /* joined a thread */
+void inactivity_cop_disarm(struct net_vconnection *vc); /* leaves it */
+static inline void inactivity_cop_stamp(struct net_vconnection *vc)
+{
+    vc->last_activity_ms = ethread_now_ms(vc->thread);
+}
+
+/* Out of the keep-alive or active queue. */
+void net_vc_leave_queue(struct net_vconnection *vc);
+
+/* Accepts what waits, at most as many as the listener's bound (net_accept.c). */
+void net_accept_slot_run(struct net_accept_slot *slot);
+
+/* net_socket.c. On failure *what names the call, errno is set, and -1 is returned. */
+int net_socket_listen(const struct net_accept_options *options, bool reuse_port,
+                      struct endpoint *bound, const char **what);
+/* What every accepted socket gets. Best effort: what the system refuses is logged once. */
+void net_socket_tune_accepted(int fd, const struct net_accept_options *options);
+int net_socket_connect(const struct net_connect_options *options, const char **what);

@@ -1,0 +1,59 @@
+/* The keep-alive and active queues of a thread: which client connections only wait for a next
+ * request, the one that waits longest in front, so that pressure costs whom it hurts least. */
+#include "net_internal.h"
+
+void net_vc_leave_queue(struct net_vconnection *vc)
+{
+    struct net_handler *nh = vc->nh;
+
+    if (vc->queue == VC_QUEUE_KEEP_ALIVE)
+        nh->n_keep_alive--;
+    else if (vc->queue == VC_QUEUE_ACTIVE)
+        nh->n_active--;
+    list_remove(&vc->queue_link);
+    vc->queue = VC_QUEUE_NONE;
+}
+
+void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue)
+{
+    struct net_handler *nh = vc->nh;
+
+    if (vc->closed)
+        return;
+    net_vc_leave_queue(vc);
+    vc->queue = queue;
+    switch (queue) {
+    case VC_QUEUE_NONE: break;
+    case VC_QUEUE_ACTIVE:
+        list_push_back(&nh->active, &vc->queue_link);
+        nh->n_active++;
+        break;
+    case VC_QUEUE_KEEP_ALIVE:
+        list_push_back(&nh->keep_alive, &vc->queue_link);
+        nh->n_keep_alive++;
+        if (nh->core->max_keep_alive != 0 && nh->n_keep_alive > nh->core->max_keep_alive)
+            (void)net_handler_evict_idle(nh, 1);
+        break;
+    }
+}
+
+uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n)
+{
+    uint32_t evicted = 0;
+
+    while (evicted < n) {
+        struct list *oldest = list_first(&nh->keep_alive);
+        struct net_vconnection *vc;
+        struct continuation *user;
+
+        if (oldest == NULL)
+            break;
+        vc = container_of(oldest, struct net_vconnection, queue_link);
+        user = vc->read.vio.cont != NULL ? vc->read.vio.cont : vc->cont;
+        if (user == NULL || net_vc_signal(vc, user, VC_EVENT_EVICT, vc) == VC_ALIVE)
+            net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+        METRIC_INC(net_keep_alive_evicted);
+        evicted++;
+    }
+    return evicted;
+}

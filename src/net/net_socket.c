@@ -1,0 +1,293 @@
+/* Sockets and their options: the only file that calls socket(2), bind(2), listen(2), connect(2) and
+ * setsockopt(2). What an option of accept_options does to a socket is found here. */
+#include "net_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A buffer that the system refuses is halved until it is taken; below this it is left alone. */
+#define MIN_BUFFER_BYTES 4096
+
+static bool set_int(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+static void set_buffer(int fd, int option, uint32_t bytes)
+{
+    while (bytes >= MIN_BUFFER_BYTES && !set_int(fd, SOL_SOCKET, option, (int)bytes))
+        bytes /= 2;
+}
+
+static void warn_option(const char *name, const struct net_accept_options *options)
+{
+    LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " option=%s errno=%d", VIEW_ARG(options->label), name,
+                errno);
+}
+
+static bool is_ip(const struct endpoint *e)
+{
+    return e->sa.sa_family == AF_INET || e->sa.sa_family == AF_INET6;
+}
+
+static bool set_tos(int fd, int family, uint32_t tos)
+{
+    if (family == AF_INET6 && !set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)tos))
+        return false;
+    return set_int(fd, IPPROTO_IP, IP_TOS, (int)tos) || family == AF_INET6;
+}
+
+/* Before bind: what a listener hands down to the sockets that it accepts (tcp(7), socket(7)). */
+static void tune_listener(int fd, const struct net_accept_options *options)
+{
+    const struct accept_options *a = &options->accept;
+    int family = options->endpoint.sa.sa_family;
+
+    set_buffer(fd, SO_RCVBUF, a->recv_buffer_bytes);
+    set_buffer(fd, SO_SNDBUF, a->send_buffer_bytes);
+    if (!is_ip(&options->endpoint))
+        return;
+    if (a->tcp_nodelay && !set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+        warn_option("tcp_nodelay", options);
+    if (a->tcp_keepalive_s != 0 &&
+        !(set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+          set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)a->tcp_keepalive_s)))
+        warn_option("tcp_keepalive", options);
+    if (a->notsent_lowat_bytes != 0 &&
+        !set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)a->notsent_lowat_bytes))
+        warn_option("notsent_lowat", options);
+    if (a->defer_accept_s != 0 &&
+        !set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)a->defer_accept_s))
+        warn_option("defer_accept", options);
+    if (a->fast_open != 0 && !set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, (int)a->fast_open))
+        warn_option("fast_open", options);
+    if (a->mark != 0 && !set_int(fd, SOL_SOCKET, SO_MARK, (int)a->mark))
+        warn_option("mark", options);
+    if (a->tos != 0 && !set_tos(fd, family, a->tos))
+        warn_option("tos", options);
+    if (a->congestion.len != 0 && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, a->congestion.p,
+                                             (socklen_t)a->congestion.len) != 0)
+        warn_option("congestion", options);
+}
+
+/* Where binding would mean something else without it, so a refusal is an error. */
+static bool require_options(int fd, const struct net_accept_options *options, bool reuse_port,
+                            const char **what)
+{
+    const struct accept_options *a = &options->accept;
+    int family = options->endpoint.sa.sa_family;
+
+    *what = "SO_REUSEADDR";
+    if (is_ip(&options->endpoint) && !set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+        return false;
+    *what = "SO_REUSEPORT";
+    if (reuse_port && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+        return false;
+    *what = "IPV6_V6ONLY"; /* "[::]" is both families, whatever the system's default */
+    if (family == AF_INET6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                                       !IN6_IS_ADDR_UNSPECIFIED(&options->endpoint.in6.sin6_addr)))
+        return false;
+    *what = "IP_TRANSPARENT";
+    if (a->transparent && !(family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+                                               : set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1)))
+        return false;
+    return true;
+}
+
+static struct endpoint address_to_bind(const struct net_accept_options *options)
+{
+    struct endpoint e = options->endpoint;
+
+    if (options->accept.localhost_only && e.sa.sa_family == AF_INET)
+        e.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (options->accept.localhost_only && e.sa.sa_family == AF_INET6)
+        e.in6.sin6_addr = in6addr_loopback;
+    return e;
+}
+
+/* A socket file that nobody listens on any more is in the way of bind(2). One that is in use, or
+ * that is no socket, stays. */
+static void remove_stale_unix(const struct endpoint *e)
+{
+    struct stat st;
+    int fd;
+
+    if (lstat(e->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, &e->sa, e->len) != 0 && errno == ECONNREFUSED)
+        (void)unlink(e->un.sun_path);
+    (void)close(fd);
+}
+
+/* "user", "user:group" or ":group". At start, before threads: the lookups may read files. */
+static bool lookup_owner(struct view text, uid_t *uid, gid_t *gid)
+{
+    char name[128];
+    char *group;
+
+    *uid = (uid_t)-1;
+    *gid = (gid_t)-1;
+    if (text.len >= sizeof(name))
+        return false;
+    (void)snprintf(name, sizeof(name), VIEW_FMT, VIEW_ARG(text));
+    group = strchr(name, ':');
+    if (group != NULL) {
+        struct group *gr;
+
+        *group++ = '\0';
+        gr = getgrnam(group); // NOLINT(concurrency-mt-unsafe): before the threads start
+        if (gr == NULL)
+            return false;
+        *gid = gr->gr_gid;
+    }
+    if (name[0] != '\0') {
+        struct passwd *pw = getpwnam(name); // NOLINT(concurrency-mt-unsafe)
+
+        if (pw == NULL)
+            return false;
+        *uid = pw->pw_uid;
+    }
+    return true;
+}
+
+static bool set_unix_access(const struct net_accept_options *options, const char **what)
+{
+    const char *path = options->endpoint.un.sun_path;
+    uid_t uid;
+    gid_t gid;
+
+    *what = "chmod";
+    if (chmod(path, (mode_t)options->accept.unix_mode) != 0)
+        return false;
+    if (options->accept.unix_owner.len == 0)
+        return true;
+    *what = "owner of the socket file";
+    errno = EINVAL;
+    return lookup_owner(options->accept.unix_owner, &uid, &gid) && chown(path, uid, gid) == 0;
+}
+
+static bool bind_and_listen(int fd, const struct net_accept_options *options, bool reuse_port,
+                            const char **what)
+{
+    struct endpoint e = address_to_bind(options);
+    bool is_unix = e.sa.sa_family == AF_UNIX;
+
+    if (!require_options(fd, options, reuse_port, what))
+        return false;
+    tune_listener(fd, options);
+    if (is_unix)
+        remove_stale_unix(&e);
+    *what = "bind";
+    if (bind(fd, &e.sa, e.len) != 0)
+        return false;
+    if (is_unix && !set_unix_access(options, what))
+        return false;
+    *what = "listen";
+    return listen(fd, (int)options->accept.backlog) == 0;
+}
+
+static void read_bound(int fd, struct endpoint *bound)
+{
+    memset(bound, 0, sizeof(*bound));
+    bound->len = sizeof(bound->storage);
+    if (getsockname(fd, &bound->sa, &bound->len) != 0)
+        bound->len = 0;
+}
+
+/* A descriptor that was bound for us: socket activation, or a binary upgrade. */
+static int take_over(const struct net_accept_options *options, struct endpoint *bound,
+                     const char **what)
+{
+    int fd = options->accept.fd;
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+
+    *what = "the descriptor given is not a listening socket";
+    errno = EINVAL;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || listening == 0)
+        return -1;
+    *what = "fcntl";
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* ours to close; the original stays as it is */
+    if (fd < 0)
+        return -1;
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    tune_listener(fd, options);
+    read_bound(fd, bound);
+    return fd;
+}
+
+int net_socket_listen(const struct net_accept_options *options, bool reuse_port,
+                      struct endpoint *bound, const char **what)
+{
+    int fd, saved;
+
+    if (options->accept.fd >= 0)
+        return take_over(options, bound, what);
+    *what = "socket";
+    fd = socket(options->endpoint.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (!bind_and_listen(fd, options, reuse_port, what)) {
+        saved = errno;
+        (void)close(fd);
+        errno = saved;
+        return -1;
+    }
+    read_bound(fd, bound);
+    return fd;
+}
+
+void net_socket_tune_accepted(int fd, const struct net_accept_options *options)
+{
+    const struct accept_options *a = &options->accept;
+    struct linger linger = {.l_onoff = 1, .l_linger = a->linger_s};
+
+    /* Everything else is inherited from the listener. */
+    if (a->linger_s >= 0 && setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0)
+        warn_option("linger", options);
+}
+
+int net_socket_connect(const struct net_connect_options *options, const char **what)
+{
+    const struct endpoint *remote = &options->remote;
+    int fd, saved;
+
+    *what = "socket";
+    fd = socket(remote->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    *what = "setsockopt";
+    if (is_ip(remote) && options->tcp_nodelay && !set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+        goto close_fd;
+    if (options->mark != 0 && !set_int(fd, SOL_SOCKET, SO_MARK, (int)options->mark))
+        goto close_fd;
+    *what = "bind of the source address";
+    if (options->source.len != 0 && bind(fd, &options->source.sa, options->source.len) != 0)
+        goto close_fd;
+    *what = "connect";
+    if (connect(fd, &remote->sa, remote->len) != 0 && errno != EINPROGRESS)
+        goto close_fd;
+    return fd;
+
+close_fd:
+    saved = errno;
+    (void)close(fd);
+    errno = saved;
+    return -1;
+}

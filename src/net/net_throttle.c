@@ -1,0 +1,273 @@
+/* Limits on connections. Counts are atomics that any thread adds to; the count per address lies in
+ * a fixed table of 64-bit words, each an address's keyed hash and its count, changed by one
+ * compare-and-swap. A thread that is stopped in the middle of anything here holds nobody up. */
+#include <sallyport/base/clock.h>
+#include <sallyport/base/log.h>
+#include <sallyport/base/metrics.h>
+#include <sallyport/net/net_throttle.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define ADDRESS_SLOTS           (1U << 17) /* 1 MiB of words */
+#define ADDRESS_PROBES          16
+#define COUNT_BITS              24
+#define COUNT_MASK              ((UINT64_C(1) << COUNT_BITS) - 1)
+/* Shares of the descriptor limit. */
+#define EMERGENCY_PERCENT       97
+#define HYPER_EMERGENCY_PERCENT 99
+#define MAX_PAUSE_MS            1000
+
+struct net_throttle {
+    struct net_throttle_options options;
+    struct cidr *exempt; /* owned copy */
+    uint32_t max_connections, max_outgoing;
+    int emergency_fd, hyper_emergency_fd;
+    atomic_uint connections, outgoing;
+    atomic_bool memory_full;
+    uint64_t key[2];
+    _Atomic uint64_t *addresses; /* hash << COUNT_BITS | count; 0: free */
+};
+
+static uint32_t descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (uint32_t)limit.rlim_cur;
+}
+
+static uint32_t percent_of(uint32_t whole, uint32_t percent)
+{
+    return (uint32_t)((uint64_t)whole * percent / 100);
+}
+
+static void set_limits(struct net_throttle *t)
+{
+    const struct net_throttle_options *o = &t->options;
+    uint32_t fds = descriptor_limit();
+    uint32_t accept_fds = fds - percent_of(fds, o->accept_headroom_percent);
+
+    /* A client connection may need one to a backend: half of what accept may use. */
+    t->max_connections = o->max_connections != 0 ? o->max_connections : accept_fds / 2;
+    t->max_outgoing = fds - percent_of(fds, o->connect_headroom_percent);
+    t->emergency_fd = (int)percent_of(fds, EMERGENCY_PERCENT);
+    t->hyper_emergency_fd = (int)percent_of(fds, HYPER_EMERGENCY_PERCENT);
+}
+
+struct net_throttle *net_throttle_new(const struct net_throttle_options *options)
+{
+    struct net_throttle *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    t->options = *options;
+    if (getrandom(t->key, sizeof(t->key), 0) != (ssize_t)sizeof(t->key))
+        goto free_all;
+    if (options->max_connections_per_address != 0) {
+        t->addresses = calloc(ADDRESS_SLOTS, sizeof(*t->addresses));
+        if (t->addresses == NULL)
+            goto free_all;
+    }
+    if (options->n_exempt > 0) {
+        t->exempt = calloc(options->n_exempt, sizeof(*t->exempt));
+        if (t->exempt == NULL)
+            goto free_all;
+        memcpy(t->exempt, options->exempt, options->n_exempt * sizeof(*t->exempt));
+    }
+    set_limits(t);
+    return t;
+
+free_all:
+    net_throttle_free(t);
+    return NULL;
+}
+
+void net_throttle_free(struct net_throttle *t)
+{
+    if (t == NULL)
+        return;
+    free((void *)t->addresses);
+    free(t->exempt);
+    free(t);
+}
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 29;
+}
+
+/* Keyed, so that a client cannot choose addresses that meet in the table. Of an IPv6 address the
+ * /64 counts: whoever has one address of it has all. Never 0. */
+static uint64_t address_hash(const struct net_throttle *t, const union ip_endpoint *peer)
+{
+    uint64_t words[2] = {0, 0};
+    uint64_t h = t->key[0];
+
+    if (peer->sa.sa_family == AF_INET) {
+        words[0] = peer->in.sin_addr.s_addr;
+    } else if (IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr)) {
+        uint32_t v4;
+
+        memcpy(&v4, &peer->in6.sin6_addr.s6_addr[12], sizeof(v4));
+        words[0] = v4;
+    } else {
+        memcpy(&words[0], &peer->in6.sin6_addr, 8);
+        words[1] = 6;
+    }
+    h = mix(mix(mix(mix(h, words[0]), words[1]), t->key[1]), t->key[0]);
+    h >>= COUNT_BITS;
+    return h == 0 ? 1 : h;
+}
+
+/* Adds one connection of this address. False: it has as many as it may. */
+static bool address_take(struct net_throttle *t, uint64_t hash)
+{
+    uint32_t max = t->options.max_connections_per_address;
+
+    for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
+        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS];
+        uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+
+        while ((word & COUNT_MASK) == 0 || word >> COUNT_BITS == hash) {
+            uint64_t count = word >> COUNT_BITS == hash ? word & COUNT_MASK : 0;
+
+            if (count >= max)
+                return false;
+            if (atomic_compare_exchange_weak_explicit(slot, &word, hash << COUNT_BITS | (count + 1),
+                                                      memory_order_relaxed, memory_order_relaxed))
+                return true;
+        }
+    }
+    return true; /* the table is crowded here: not counted, not refused */
+}
+
+static void address_give_back(struct net_throttle *t, uint64_t hash)
+{
+    for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
+        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS];
+        uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+
+        while (word >> COUNT_BITS == hash && (word & COUNT_MASK) != 0) {
+            if (atomic_compare_exchange_weak_explicit(slot, &word, word - 1, memory_order_relaxed,
+                                                      memory_order_relaxed))
+                return;
+        }
+    }
+}
+
+static bool counts_per_address(const struct net_throttle *t, const union ip_endpoint *peer)
+{
+    if (t->addresses == NULL || (peer->sa.sa_family != AF_INET && peer->sa.sa_family != AF_INET6))
+        return false;
+    return !cidr_any_contains(t->exempt, t->options.n_exempt, peer);
+}
+
+enum sp_err net_throttle_admit(struct net_throttle *t, const union ip_endpoint *peer)
+{
+    char text[ENDPOINT_TEXT_MAX];
+
+    if (atomic_load_explicit(&t->memory_full, memory_order_relaxed)) {
+        METRIC_INC(net_throttled_memory);
+        LOG_LIMITED(NET, WARN, "throttle=memory peer=%s",
+                    ip_endpoint_format_address(peer, text, sizeof(text)));
+        return SP_THROTTLED;
+    }
+    if (atomic_fetch_add_explicit(&t->connections, 1, memory_order_relaxed) >= t->max_connections) {
+        atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
+        METRIC_INC(net_throttled_total);
+        LOG_LIMITED(NET, WARN, "throttle=total max=%u peer=%s", t->max_connections,
+                    ip_endpoint_format_address(peer, text, sizeof(text)));
+        return SP_THROTTLED;
+    }
+    if (counts_per_address(t, peer) && !address_take(t, address_hash(t, peer))) {
+        atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
+        METRIC_INC(net_throttled_per_address);
+        LOG_LIMITED(NET, WARN, "throttle=per_address max=%u peer=%s",
+                    t->options.max_connections_per_address,
+                    ip_endpoint_format_address(peer, text, sizeof(text)));
+        return SP_THROTTLED;
+    }
+    return SP_OK;
+}
+
+void net_throttle_release(struct net_throttle *t, const union ip_endpoint *peer)
+{
+    atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
+    if (counts_per_address(t, peer))
+        address_give_back(t, address_hash(t, peer));
+}
+
+bool net_throttle_accepting(const struct net_throttle *t)
+{
+    return atomic_load_explicit(&t->connections, memory_order_relaxed) < t->max_connections;
+}
+
+enum sp_err net_throttle_connect(struct net_throttle *t)
+{
+    if (atomic_fetch_add_explicit(&t->outgoing, 1, memory_order_relaxed) < t->max_outgoing)
+        return SP_OK;
+    atomic_fetch_sub_explicit(&t->outgoing, 1, memory_order_relaxed);
+    METRIC_INC(net_throttled_connect);
+    LOG_LIMITED(NET, WARN, "throttle=connect max=%u", t->max_outgoing);
+    return SP_THROTTLED;
+}
+
+void net_throttle_connect_done(struct net_throttle *t)
+{
+    atomic_fetch_sub_explicit(&t->outgoing, 1, memory_order_relaxed);
+}
+
+enum fd_level net_throttle_fd_level(const struct net_throttle *t, int fd)
+{
+    if (fd >= t->hyper_emergency_fd)
+        return FD_HYPER_EMERGENCY;
+    return fd >= t->emergency_fd ? FD_EMERGENCY : FD_OK;
+}
+
+int64_t net_throttle_pause_ms(const struct net_throttle *t, int fd)
+{
+    int64_t over = fd - t->emergency_fd + 1;
+    int64_t pause_ms = over * over;
+
+    return pause_ms > MAX_PAUSE_MS ? MAX_PAUSE_MS : pause_ms;
+}
+
+void net_throttle_set_memory(struct net_throttle *t, uint64_t resident_bytes)
+{
+    uint64_t ceiling = t->options.memory_ceiling_bytes;
+
+    if (ceiling != 0)
+        atomic_store_explicit(&t->memory_full, resident_bytes > ceiling, memory_order_relaxed);
+}
+
+void net_throttle_sample_memory(struct net_throttle *t)
+{
+    unsigned long total_pages, resident_pages;
+    FILE *f;
+
+    if (t->options.memory_ceiling_bytes == 0)
+        return;
+    f = fopen("/proc/self/statm", "re");
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%lu %lu", &total_pages, &resident_pages) == 2) // NOLINT(cert-err34-c)
+        net_throttle_set_memory(t, (uint64_t)resident_pages * (uint64_t)sysconf(_SC_PAGESIZE));
+    (void)fclose(f);
+}
+
+struct net_throttle_state net_throttle_state(const struct net_throttle *t)
+{
+    return (struct net_throttle_state){
+        .connections = atomic_load_explicit(&t->connections, memory_order_relaxed),
+        .max_connections = t->max_connections,
+        .outgoing = atomic_load_explicit(&t->outgoing, memory_order_relaxed),
+        .max_outgoing = t->max_outgoing,
+    };
+}
