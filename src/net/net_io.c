@@ -21,7 +21,7 @@ static size_t min_size(size_t a, size_t b)
 
 static bool would_block(int error_number)
 {
-    return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR;
+    return error_number == EAGAIN || error_number == EINTR; /* EWOULDBLOCK is the same here */
 }
 
 /* A short read means that the socket is drained (epoll(7), Q9), unless the end is known to come:
