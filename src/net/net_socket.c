@@ -9,7 +9,6 @@
 #include <grp.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -142,7 +141,8 @@ static bool lookup_owner(struct view text, uid_t *uid, gid_t *gid)
     *gid = (gid_t)-1;
     if (text.len >= sizeof(name))
         return false;
-    (void)snprintf(name, sizeof(name), VIEW_FMT, VIEW_ARG(text));
+    memcpy(name, text.p, text.len);
+    name[text.len] = '\0';
     group = strchr(name, ':');
     if (group != NULL) {
         struct group *gr;

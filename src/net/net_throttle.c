@@ -22,6 +22,10 @@
 #define HYPER_EMERGENCY_PERCENT 99
 #define MAX_PAUSE_MS            1000
 
+struct address_slot {
+    _Atomic uint64_t word; /* hash << COUNT_BITS | count; 0: free */
+};
+
 struct net_throttle {
     struct net_throttle_options options;
     struct cidr *exempt; /* owned copy */
@@ -30,7 +34,7 @@ struct net_throttle {
     atomic_uint connections, outgoing;
     atomic_bool memory_full;
     uint64_t key[2];
-    _Atomic uint64_t *addresses; /* hash << COUNT_BITS | count; 0: free */
+    struct address_slot *addresses; /* ADDRESS_SLOTS; NULL: nobody counts */
 };
 
 static uint32_t descriptor_limit(void)
@@ -92,7 +96,7 @@ void net_throttle_free(struct net_throttle *t)
 {
     if (t == NULL)
         return;
-    free((void *)t->addresses);
+    free(t->addresses);
     free(t->exempt);
     free(t);
 }
@@ -132,7 +136,7 @@ static bool address_take(struct net_throttle *t, uint64_t hash)
     uint32_t max = t->options.max_connections_per_address;
 
     for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
-        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS];
+        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
         uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
 
         while ((word & COUNT_MASK) == 0 || word >> COUNT_BITS == hash) {
@@ -151,7 +155,7 @@ static bool address_take(struct net_throttle *t, uint64_t hash)
 static void address_give_back(struct net_throttle *t, uint64_t hash)
 {
     for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
-        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS];
+        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
         uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
 
         while (word >> COUNT_BITS == hash && (word & COUNT_MASK) != 0) {
