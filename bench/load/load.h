@@ -1,0 +1,74 @@
+/* The load generator of the benchmarks: TLS clients in one thread, open loop. A unit of work has a
+ * time at which it is due, whatever the server does; its latency counts from there, so that a
+ * server that stalls cannot hide the requests that it kept from being sent (coordinated omission).
+ */
+#pragma once
+
+#include "load_hist.h"
+
+#include <openssl/ssl.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum load_shape {
+    LOAD_SHAPE_NOW,      /* each connection sends its ClientHello as soon as it stands */
+    LOAD_SHAPE_TOGETHER, /* connections of one batch interval open first, then speak together */
+};
+
+struct load_options {
+    struct sockaddr_storage target;
+    socklen_t target_len;
+    const char *sni, *path;
+    double rate; /* per second; 0: closed loop of `connections` */
+    double duration_s, warmup_s;
+    unsigned connections; /* probe, idle, and the closed loop */
+    int64_t deadline_us;  /* a handshake that took longer counts as late */
+    enum load_shape shape;
+    int64_t batch_us; /* LOAD_SHAPE_TOGETHER: how long connections gather */
+    bool resume;      /* offer a session of an earlier connection */
+    bool tls12;
+    unsigned max_open; /* handshakes: more at once are counted as refused by the client */
+    SSL_CTX *ctx;
+};
+
+/* One TLS connection to the target. */
+enum load_step {
+    LOAD_FREE,
+    LOAD_CONNECTING,
+    LOAD_GATHERING,
+    LOAD_HANDSHAKE,
+    LOAD_REQUEST,
+    LOAD_RESPONSE,
+    LOAD_IDLE
+};
+enum load_result { LOAD_PENDING, LOAD_DONE, LOAD_FAILED };
+
+struct load_conn {
+    int fd;
+    SSL *ssl;
+    enum load_step step;
+    int64_t due_us;       /* when this unit of work was to begin */
+    int64_t connected_us; /* start of the TCP connect */
+    int64_t secured_us;   /* end of the handshake */
+    size_t head_len, body_left, body_got;
+    bool head_done, gathered, resumed;
+    char head[2048];
+    struct load_conn *next; /* of a free list or a queue */
+};
+
+int64_t load_now_us(void);
+/* Non-blocking connect; registered in the epoll set. False: no descriptor or refused at once. */
+bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll_fd,
+                    SSL_SESSION *session);
+/* Goes as far as it can without waiting. DONE: the handshake (step becomes LOAD_IDLE) or the
+ * response is complete. */
+enum load_result load_conn_advance(struct load_conn *c, const struct load_options *o);
+/* Queues the request on an idle connection. */
+void load_conn_request(struct load_conn *c);
+void load_conn_close(struct load_conn *c, bool clean);
+
+int load_handshakes(const struct load_options *o);
+int load_probe(const struct load_options *o);
+int load_idle(const struct load_options *o);
