@@ -132,5 +132,6 @@ void event_discard_all(struct ethread *t)
     for (unsigned level = 0; level < TIMER_WHEEL_LEVELS; level++)
         for (unsigned slot = 0; slot < TIMER_WHEEL_SLOTS; slot++)
             discard_slot(&t->wheel.slots[level][slot]);
+    discard_slot(&t->wheel.overdue);
     t->wheel.n_armed = 0;
 }

@@ -1,9 +1,9 @@
 /* Hierarchical timing wheel (Varghese and Lauck): a timer lies on the lowest level whose span still
  * reaches its deadline, and moves down a level each time that level's hand comes to its slot.
  *
- * Invariant: everything with a deadline <= now_ms has been called; a slot's bit is set while the
- * slot has members, and may stay set a while after the last one was cancelled (a wake-up too early,
- * never one too late). */
+ * Invariant: what lies in a slot has a deadline > now_ms (what is armed for a time that has come
+ * stands on a list of its own); a slot's bit is set while the slot has members, and may stay set a
+ * while after the last one was cancelled (a wake-up too early, never one too late). */
 #include <sallyport/event/timer_wheel.h>
 
 #include <string.h>
@@ -22,20 +22,18 @@ void timer_wheel_init(struct timer_wheel *w, int64_t now_ms)
     w->now_ms = now_ms;
     w->n_armed = 0;
     memset(w->occupied, 0, sizeof(w->occupied));
+    list_init(&w->overdue);
     for (unsigned level = 0; level < TIMER_WHEEL_LEVELS; level++)
         for (unsigned slot = 0; slot < TIMER_WHEEL_SLOTS; slot++)
             list_init(&w->slots[level][slot]);
 }
 
-/* Puts it where its deadline belongs, as seen from now_ms. `earliest_ms` is now_ms while the slot
- * of this very millisecond is still to be called, else the next one. */
-static void place(struct timer_wheel *w, struct timer *t, int64_t earliest_ms)
+/* Puts it where its deadline, now_ms at the earliest, belongs as seen from now_ms. */
+static void place(struct timer_wheel *w, struct timer *t)
 {
     int64_t deadline = t->deadline_ms;
     unsigned level = 0, slot;
 
-    if (deadline < earliest_ms)
-        deadline = earliest_ms;
     if (deadline - w->now_ms > SPAN_MS)
         deadline = w->now_ms + SPAN_MS;
     while (level < TIMER_WHEEL_LEVELS - 1 && (deadline >> ((level + 1) * TIMER_WHEEL_BITS)) !=
@@ -50,7 +48,10 @@ void timer_arm(struct timer_wheel *w, struct timer *t, int64_t deadline_ms)
 {
     timer_cancel(w, t);
     t->deadline_ms = deadline_ms;
-    place(w, t, w->now_ms + 1);
+    if (deadline_ms <= w->now_ms)
+        list_push_back(&w->overdue, &t->link);
+    else
+        place(w, t);
     w->n_armed++;
 }
 
@@ -80,7 +81,7 @@ static void cascade(struct timer_wheel *w, unsigned level)
     list_init(&moving);
     take_slot(w, level, slot, &moving);
     while ((n = list_pop_front(&moving)) != NULL)
-        place(w, container_of(n, struct timer, link), w->now_ms);
+        place(w, container_of(n, struct timer, link));
 }
 
 /* The first marked slot after `after` on a level, TIMER_WHEEL_SLOTS if none before the wrap. */
@@ -113,14 +114,12 @@ static int64_t next_stop_ms(const struct timer_wheel *w)
            << (TIMER_WHEEL_LEVELS * TIMER_WHEEL_BITS);
 }
 
-static unsigned call_slot(struct timer_wheel *w)
+static unsigned call_all(struct timer_wheel *w, struct list *due)
 {
-    struct list due, *n;
+    struct list *n;
     unsigned called = 0;
 
-    list_init(&due);
-    take_slot(w, 0, slot_at(w->now_ms, 0), &due);
-    while ((n = list_pop_front(&due)) != NULL) {
+    while ((n = list_pop_front(due)) != NULL) {
         struct timer *t = container_of(n, struct timer, link);
 
         w->n_armed--;
@@ -132,8 +131,12 @@ static unsigned call_slot(struct timer_wheel *w)
 
 unsigned timer_wheel_run(struct timer_wheel *w, int64_t now_ms)
 {
-    unsigned called = 0;
+    struct list due;
+    unsigned called;
 
+    list_init(&due);
+    list_splice_back(&due, &w->overdue);
+    called = call_all(w, &due);
     while (w->n_armed > 0) {
         int64_t stop_ms = next_stop_ms(w);
 
@@ -142,7 +145,8 @@ unsigned timer_wheel_run(struct timer_wheel *w, int64_t now_ms)
         w->now_ms = stop_ms;
         if (slot_at(stop_ms, 0) == 0)
             cascade(w, 1);
-        called += call_slot(w);
+        take_slot(w, 0, slot_at(stop_ms, 0), &due);
+        called += call_all(w, &due);
     }
     /* Nothing lies between here and now_ms but the borders of higher slots, which place() looks at
      * relative to now_ms: crossing one unmarked is safe, a marked one was stopped at above. */
@@ -157,6 +161,8 @@ int timer_wheel_wait_ms(const struct timer_wheel *w, int64_t now_ms)
 
     if (w->n_armed == 0)
         return -1;
+    if (!list_is_empty(&w->overdue))
+        return 0;
     wait = next_stop_ms(w) - now_ms;
     if (wait < 0)
         return 0;

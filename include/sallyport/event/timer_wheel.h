@@ -27,6 +27,7 @@ struct timer {
 struct timer_wheel {
     int64_t now_ms; /* everything up to here has expired */
     struct list slots[TIMER_WHEEL_LEVELS][TIMER_WHEEL_SLOTS];
+    struct list overdue; /* armed for a time that had come: for the next run */
     uint64_t occupied[TIMER_WHEEL_LEVELS][TIMER_WHEEL_SLOTS / 64]; /* may hold stale bits */
     uint64_t n_armed;
 };
