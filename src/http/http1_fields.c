@@ -9,7 +9,7 @@ enum http1_line http1_take_line(struct view bytes, size_t *at, struct view *line
 
     while (end < bytes.len && bytes.p[end] == '\t')
         end = http_find_control(bytes, end + 1);
-    *line = (struct view){bytes.p + *at, end - *at};
+    *line = view_from(view_head(bytes, end), *at);
     if (end < bytes.len && bytes.p[end] != '\r' && bytes.p[end] != '\n')
         return HTTP1_LINE_CONTROL;
     if (!view_starts_with(view_from(bytes, end), VIEW("\r\n")))

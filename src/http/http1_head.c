@@ -79,15 +79,13 @@ static enum http1_scan scan_section(struct http1_head_scan *scan, struct view by
     return HTTP1_SCAN_ERROR;
 }
 
-/* A head begins with a token character: a method, or the H of "HTTP/". HTTP_ERROR_NONE too when
- * there is nothing but a CR, which may yet become an empty line to skip. */
-static enum http_error first_byte_error(struct view bytes)
+/* A head begins with a token character: a method, or the H of "HTTP/". A CR alone may yet become an
+ * empty line to skip; what else is wrong with a CR or LF the scan of lines says. */
+static bool begins_wrong(struct view bytes)
 {
-    if (bytes.len == 0 || http_span(view_head(bytes, 1), 0, HTTP_CHAR_TOKEN) == 1)
-        return HTTP_ERROR_NONE;
-    if (bytes.p[0] == '\n' || (bytes.p[0] == '\r' && bytes.len > 1 && bytes.p[1] != '\n'))
-        return HTTP_ERROR_BAD_LINE_END;
-    return bytes.p[0] == '\r' && bytes.len == 1 ? HTTP_ERROR_NONE : HTTP_ERROR_BAD_REQUEST_LINE;
+    if (bytes.len == 0 || bytes.p[0] == '\r' || bytes.p[0] == '\n')
+        return view_starts_with(bytes, VIEW("\r\n"));
+    return http_span(view_head(bytes, 1), 0, HTTP_CHAR_TOKEN) == 0;
 }
 
 enum http1_scan http1_head_scan(struct http1_head_scan *scan, struct view bytes,
@@ -96,13 +94,9 @@ enum http1_scan http1_head_scan(struct http1_head_scan *scan, struct view bytes,
 {
     enum http1_scan result;
 
-    if (scan->seen == 0) {
-        enum http_error first = first_byte_error(bytes);
-
-        if (first != HTTP_ERROR_NONE) {
-            *error = first;
-            return HTTP1_SCAN_ERROR;
-        }
+    if (scan->seen == 0 && begins_wrong(bytes)) {
+        *error = HTTP_ERROR_BAD_REQUEST_LINE;
+        return HTTP1_SCAN_ERROR;
     }
     result = scan_section(scan, bytes, limits->max_head_bytes, head_len, error);
     /* No line end in all these bytes: it is the target that has no end (RFC 9110 15.5.15). */

@@ -14,10 +14,12 @@ struct request_line {
  * (RFC 9112 3 lets a server be lenient here; two servers would be so differently). */
 static bool split_request_line(struct view line, struct request_line *out)
 {
-    const char *end = line.p + line.len;
-    const char *first = memchr(line.p, ' ', line.len);
-    const char *second;
+    const char *first, *second, *end;
 
+    if (line.len == 0)
+        return false;
+    end = line.p + line.len;
+    first = memchr(line.p, ' ', line.len);
     if (first == NULL || first == line.p)
         return false;
     second = memchr(first + 1, ' ', (size_t)(end - first) - 1);
@@ -163,12 +165,12 @@ static enum http_error parse_expect(struct http_head *out)
     return HTTP_ERROR_NONE;
 }
 
-/* protocol = token [ "/" token ], RFC 9110 7.8. */
+/* protocol = token [ "/" token ], RFC 9110 7.8. An element of a list is not empty. */
 static bool is_protocol(struct view v, struct view *name)
 {
     *name = view_head(v, http_span(v, 0, HTTP_CHAR_TOKEN));
     if (name->len == v.len)
-        return v.len > 0;
+        return true;
     return name->len > 0 && v.p[name->len] == '/' && http_is_token(view_from(v, name->len + 1));
 }
 

@@ -54,7 +54,8 @@ static void chunks_are_joined_however_they_arrive(void **state)
     (void)state;
     assert_body(VIEW("0\r\n\r\n"), "");
     assert_body(VIEW("5\r\nhello\r\n0\r\n\r\n"), "hello");
-    assert_body(VIEW("1\r\na\r\n2\r\nbc\r\nA\r\n0123456789\r\n0\r\n\r\n"), "abc0123456789");
+    assert_body(VIEW("1\r\na\r\n9\r\nbcdefghij\r\nA\r\n0123456789\r\n0\r\n\r\n"),
+                "abcdefghij0123456789");
     assert_body(VIEW("00000005\r\n\r\n0\r\n\r\n000\r\n\r\n"), "\r\n0\r\n");
     assert_body(VIEW("0000000000000001\r\na\r\n0000000000000000\r\n\r\n"), "a");
 }

@@ -97,6 +97,15 @@ static void every_truncation_waits_for_more_and_does_not_parse(void **state)
     }
 }
 
+static void nothing_at_all_is_no_request(void **state)
+{
+    struct http_head head;
+
+    (void)state;
+    assert_int_not_equal(http1_parse_request((struct view){NULL, 0}, &feed_limits, &arena, &head),
+                         HTTP_ERROR_NONE);
+}
+
 static void two_empty_lines_in_front_are_skipped(void **state)
 {
     struct http_head head = parsed("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -206,6 +215,8 @@ static void unknown_methods_pass_by_their_text(void **state)
     (void)state;
     assert_int_equal(head.method, HTTP_METHOD_OTHER);
     assert_view(head.method_text, "PROPFIND");
+    head = parsed("A234567890123456789012345678901b / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(head.method_text.len, 32);
     /* RFC 9110 9.1: methods are case-sensitive. */
     assert_int_equal(parsed("get / HTTP/1.1\r\nHost: a\r\n\r\n").method, HTTP_METHOD_OTHER);
 }
@@ -231,6 +242,8 @@ static void websocket_upgrade_asks_for_a_tunnel(void **state)
     (void)state;
     assert_view(head.protocol, "WebSocket");
     assert_true(head.keep_alive);
+    head = parsed("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat/2.0\r\n\r\n");
+    assert_view(head.protocol, "chat/2.0");
 }
 
 static void upgrades_that_do_not_apply_are_ignored(void **state)
@@ -275,7 +288,7 @@ static void hosts_of_every_kind_are_valid(void **state)
         "example.com.",
         "EXAMPLE.com:443",
         "192.0.2.1",
-        "192.0.2.1:8080",
+        "192.0.2.1:8090",
         "[::1]",
         "[2001:db8::1]:65535",
         "xn--tst-qla",
@@ -364,6 +377,7 @@ int main(void)
         TEST(a_browser_request_is_understood),
         TEST(one_byte_at_a_time_gives_the_same_head),
         TEST(every_truncation_waits_for_more_and_does_not_parse),
+        TEST(nothing_at_all_is_no_request),
         TEST(two_empty_lines_in_front_are_skipped),
         TEST(bytes_behind_the_head_stay_where_they_are),
         TEST(http_1_0_closes_unless_asked_and_needs_no_host),
