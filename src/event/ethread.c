@@ -33,6 +33,7 @@ enum sp_err ethread_init(struct ethread *t, struct event_processor *ep, int id)
     timer_wheel_init(&t->wheel, t->now_ms);
     t->turn = ethread_plain_turn;
     atomic_init(&t->stopping, false);
+    atomic_init(&t->ended, false);
     return SP_OK;
 }
 
@@ -154,5 +155,6 @@ void *ethread_main(void *arg)
         wind_up(t);
     }
     iobuf_thread_fini();
+    atomic_store_explicit(&t->ended, true, memory_order_release);
     return NULL;
 }

@@ -30,6 +30,7 @@ struct event *event_new(struct ethread *t, struct continuation *c, int64_t at_ms
     e->inbox_item.fn = event_arrive;
     timer_init(&e->timer, event_due);
     e->cont = c;
+    e->mutex = c->mutex;
     e->thread = t;
     e->cookie = cookie;
     e->at_ms = at_ms;
@@ -41,7 +42,9 @@ struct event *event_new(struct ethread *t, struct continuation *c, int64_t at_ms
 
 void event_admit(struct event *e, struct ethread *t)
 {
-    if (e->at_ms == 0)
+    if (atomic_load_explicit(&e->cancelled, memory_order_acquire))
+        free(e); /* on its way here */
+    else if (e->at_ms == 0)
         list_push_back(&t->due, &e->timer.link);
     else
         timer_arm(&t->wheel, &e->timer, e->at_ms);
@@ -56,14 +59,13 @@ static void event_retry_later(struct event *e, struct ethread *t)
 void event_run(struct event *e, struct ethread *t)
 {
     struct continuation *c = e->cont;
-    pthread_mutex_t *mutex;
+    pthread_mutex_t *mutex = e->mutex;
     int verdict;
 
     if (atomic_load_explicit(&e->cancelled, memory_order_acquire)) {
         free(e);
         return;
     }
-    mutex = c->mutex;
     if (mutex != NULL && pthread_mutex_trylock(mutex) != 0) {
         event_retry_later(e, t);
         return;
@@ -96,19 +98,11 @@ void event_cancel(struct event *e)
     }
 }
 
-static void discard_list(struct list *events)
-{
-    struct list *n;
-
-    while ((n = list_pop_front(events)) != NULL)
-        free(container_of(n, struct event, timer.link));
-}
-
-static void discard_slot(struct list *slot)
+static void discard_events(struct list *timers)
 {
     struct list *n, *next;
 
-    list_for_each_safe (n, next, slot) {
+    list_for_each_safe (n, next, timers) {
         struct timer *timer = container_of(n, struct timer, link);
 
         list_remove(n); /* the others are embedded in owners that outlive the loop */
@@ -128,10 +122,10 @@ void event_discard_all(struct ethread *t)
             free(container_of(item, struct event, inbox_item));
         item = next;
     }
-    discard_list(&t->due);
+    discard_events(&t->due);
     for (unsigned level = 0; level < TIMER_WHEEL_LEVELS; level++)
         for (unsigned slot = 0; slot < TIMER_WHEEL_SLOTS; slot++)
-            discard_slot(&t->wheel.slots[level][slot]);
-    discard_slot(&t->wheel.overdue);
+            discard_events(&t->wheel.slots[level][slot]);
+    discard_events(&t->wheel.overdue);
     t->wheel.n_armed = 0;
 }

@@ -158,12 +158,16 @@ static int thread_start(struct ethread *t)
     return rc;
 }
 
+static void thread_ask_to_end(struct ethread *t)
+{
+    atomic_store_explicit(&t->stopping, true, memory_order_release);
+    ethread_wake(t);
+}
+
 static void threads_stop(struct ethread **threads, int n)
 {
-    for (int i = 0; i < n; i++) {
-        atomic_store_explicit(&threads[i]->stopping, true, memory_order_release);
-        ethread_wake(threads[i]);
-    }
+    for (int i = 0; i < n; i++)
+        thread_ask_to_end(threads[i]);
     for (int i = 0; i < n; i++)
         (void)pthread_join(threads[i]->tid, NULL);
 }
@@ -190,46 +194,100 @@ enum sp_err event_processor_start(struct event_processor *ep)
     return SP_OK;
 }
 
+/* After this there is none that runs, and there will be none: the array stays as it is. */
+static void stop_dedicated(struct event_processor *ep)
+{
+    (void)pthread_mutex_lock(&ep->lock);
+    ep->stopping = true;
+    (void)pthread_mutex_unlock(&ep->lock);
+    for (int i = 0; i < ep->n_dedicated; i++)
+        thread_ask_to_end(ep->dedicated[i]);
+    for (int i = 0; i < ep->n_dedicated; i++) {
+        if (!ep->dedicated[i]->joined)
+            (void)pthread_join(ep->dedicated[i]->tid, NULL);
+        ep->dedicated[i]->joined = true;
+    }
+}
+
 void event_processor_stop(struct event_processor *ep)
 {
     SP_ASSERT(this_ethread() == NULL);
+    stop_dedicated(ep); /* they may run although the others were never started */
     if (!ep->started)
         return;
-    threads_stop(ep->dedicated, ep->n_dedicated);
     threads_stop(ep->threads, ep->n_threads);
     (void)pthread_barrier_destroy(&ep->last_turn);
     ep->started = false;
 }
 
-enum sp_err event_processor_spawn_dedicated(struct event_processor *ep, struct continuation *c,
-                                            const char *name, struct ethread **out)
+/* Frees those that were let go and have ended. With the lock held. */
+static void sweep_dedicated(struct event_processor *ep)
+{
+    int kept = 0;
+
+    for (int i = 0; i < ep->n_dedicated; i++) {
+        struct ethread *t = ep->dedicated[i];
+
+        if (!t->released || !atomic_load_explicit(&t->ended, memory_order_acquire)) {
+            ep->dedicated[kept++] = t;
+            continue;
+        }
+        (void)pthread_join(t->tid, NULL); /* at once: it is past its last statement but one */
+        ethread_fini(t);
+        free(t);
+    }
+    ep->n_dedicated = kept;
+}
+
+/* With the lock held. */
+static enum sp_err start_dedicated(struct event_processor *ep, struct continuation *c,
+                                   const char *name, struct ethread **out)
 {
     struct ethread *t;
-    enum sp_err err;
+    enum sp_err err = thread_new(ep, MAX_EVENT_THREADS + ep->next_dedicated_id, &t);
 
-    (void)pthread_mutex_lock(&ep->lock);
-    err = thread_new(ep, MAX_EVENT_THREADS + ep->n_dedicated, &t);
     if (err != SP_OK)
-        goto unlock;
+        return err;
     (void)snprintf(t->name, sizeof(t->name), "%s", name);
     t->dedicated = c;
     err = threads_append(&ep->dedicated, &ep->n_dedicated, t);
     if (err != SP_OK)
         goto free_thread;
-    if (thread_start(t) != 0) {
-        ep->n_dedicated--;
-        err = SP_SYSCALL;
-        goto free_thread;
-    }
+    err = SP_SYSCALL;
+    if (thread_start(t) != 0)
+        goto drop_last;
+    ep->next_dedicated_id++;
     *out = t;
-    goto unlock;
+    return SP_OK;
 
+drop_last:
+    ep->n_dedicated--;
 free_thread:
     ethread_fini(t);
     free(t);
-unlock:
+    return err;
+}
+
+enum sp_err event_processor_spawn_dedicated(struct event_processor *ep, struct continuation *c,
+                                            const char *name, struct ethread **out)
+{
+    enum sp_err err = SP_SHUTTING_DOWN;
+
+    (void)pthread_mutex_lock(&ep->lock);
+    if (!ep->stopping) {
+        sweep_dedicated(ep);
+        err = start_dedicated(ep, c, name, out);
+    }
     (void)pthread_mutex_unlock(&ep->lock);
     return err;
+}
+
+void event_processor_release_dedicated(struct event_processor *ep, struct ethread *t)
+{
+    (void)pthread_mutex_lock(&ep->lock);
+    thread_ask_to_end(t);
+    t->released = true;
+    (void)pthread_mutex_unlock(&ep->lock);
 }
 
 struct ethread *event_processor_assign(struct event_processor *ep, int type)

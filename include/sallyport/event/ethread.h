@@ -43,6 +43,9 @@ struct ethread {
     ethread_hook on_stop;           /* on the thread, after the last turn; may be NULL */
     atomic_bool stopping;           /* any thread, through event_processor_stop() */
     struct continuation *dedicated; /* a dedicated thread runs only this, once */
+    atomic_bool ended;              /* dedicated: it has returned from that */
+    bool released;                  /* dedicated: only the event processor still knows it */
+    bool joined;                    /* dedicated */
     struct metrics *metrics;
     /* Of whoever allocated room before the threads started: event_processor_allocate(). */
     _Alignas(max_align_t) unsigned char storage[ETHREAD_STORAGE_BYTES];

@@ -16,6 +16,7 @@ struct event {
     struct inbox_item inbox_item;
     struct timer timer;
     struct continuation *cont; /* borrowed; must live until the call or the cancel */
+    pthread_mutex_t *mutex;    /* the continuation's; must live as long as the event's thread */
     struct ethread *thread;    /* runs it */
     void *cookie;              /* passed as data; NULL: the event itself */
     int64_t at_ms;             /* monotonic; 0: at once */
@@ -26,5 +27,6 @@ struct event {
 
 /* The event will not call any more and its memory goes back by itself. Thread: the one that runs
  * it, at any time from schedule until its (last) call has returned; another thread only while it
- * holds the continuation's mutex, under which it knows that the call is still to come. */
+ * holds the continuation's mutex, under which it knows that the call is still to come; the
+ * continuation may go right after, the mutex may not: the event's thread may just be trying it. */
 void event_cancel(struct event *e);

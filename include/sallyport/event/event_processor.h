@@ -33,9 +33,11 @@ struct event_processor {
     size_t storage_used;
     bool started;
     pthread_barrier_t last_turn; /* all threads leave their loop before the first one lets go */
-    pthread_mutex_t lock;        /* dedicated threads */
+    pthread_mutex_t lock;        /* of what follows: dedicated threads come and go at any time */
     struct ethread **dedicated;  /* owned */
     int n_dedicated;
+    int next_dedicated_id;
+    bool stopping; /* no more of them */
 };
 
 struct spawn_options {
@@ -59,13 +61,15 @@ enum sp_err event_processor_spawn(struct event_processor *ep, int type,
 /* `type` is served by the threads of `as` as well: ET_SSL in the loops of ET_NET, ET_CALL. */
 enum sp_err event_processor_alias(struct event_processor *ep, int type, int as) SP_MUST_CHECK;
 enum sp_err event_processor_start(struct event_processor *ep) SP_MUST_CHECK;
-/* Asks every thread to end after its current turn and waits for them. */
+/* Asks every thread to end after its current turn and waits for them, dedicated ones first. */
 void event_processor_stop(struct event_processor *ep);
 
 /* A thread of its own for one blocking continuation (called with EVENT_IMMEDIATE and its ethread);
- * it must return soon after ethread->stopping was set and its wake-up happened. */
+ * it must return soon after ethread->stopping was set and its wake-up happened. Any thread. */
 enum sp_err event_processor_spawn_dedicated(struct event_processor *ep, struct continuation *c,
                                             const char *name, struct ethread **out) SP_MUST_CHECK;
+/* Asks it to end and does not wait: `t` is void for the caller from here on. Any thread. */
+void event_processor_release_dedicated(struct event_processor *ep, struct ethread *t);
 
 /* The next thread of a type, round robin. Any thread. */
 struct ethread *event_processor_assign(struct event_processor *ep, int type);

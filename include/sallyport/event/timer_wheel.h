@@ -44,7 +44,7 @@ static inline bool timer_is_armed(const struct timer *t)
 {
     return list_is_linked(&t->link);
 }
-/* Arms or moves it; a deadline that has passed fires with the next millisecond. */
+/* Arms or moves it; a deadline that has passed fires at the next run. */
 void timer_arm(struct timer_wheel *w, struct timer *t, int64_t deadline_ms);
 /* Harmless when not armed. */
 void timer_cancel(struct timer_wheel *w, struct timer *t);
