@@ -8,7 +8,7 @@ enum http_error http1_upstream_error(enum http_error error)
     if (error == HTTP_ERROR_NONE || error == HTTP_ERROR_NOMEM)
         return error;
     if (error == HTTP_ERROR_HEAD_TOO_LARGE || error == HTTP_ERROR_TOO_MANY_FIELDS ||
-        error == HTTP_ERROR_URI_TOO_LONG)
+        error == HTTP_ERROR_URI_TOO_LONG || error == HTTP_ERROR_UPSTREAM_HEAD_TOO_LARGE)
         return HTTP_ERROR_UPSTREAM_HEAD_TOO_LARGE;
     return HTTP_ERROR_UPSTREAM_BAD_RESPONSE;
 }

@@ -57,7 +57,7 @@ enum http_error http1_parse_response(struct view head, enum http_method method,
                                      struct http_head *out) SP_MUST_CHECK;
 
 /* What an error of http1_head_scan() or http1_trailers_scan() means when the bytes come from a
- * backend: one of the three above, NONE stays NONE. */
+ * backend: one of the three above; these, and NONE, stay what they are. */
 enum http_error http1_upstream_error(enum http_error error);
 
 /* Chunked decoding: says what the next bytes are, moves none. */

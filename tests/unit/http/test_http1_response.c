@@ -232,6 +232,19 @@ static void limits_are_answered_as_too_large(void **state)
                      HTTP_ERROR_UPSTREAM_HEAD_TOO_LARGE);
 }
 
+static void an_error_told_twice_is_the_same(void **state)
+{
+    (void)state;
+    for (unsigned e = 0; e < HTTP_ERROR_COUNT; e++) {
+        enum http_error once = http1_upstream_error((enum http_error)e);
+
+        assert_int_equal(http1_upstream_error(once), once);
+    }
+    assert_int_equal(http1_upstream_error(HTTP_ERROR_NONE), HTTP_ERROR_NONE);
+    assert_int_equal(http1_upstream_error(HTTP_ERROR_NOMEM), HTTP_ERROR_NOMEM);
+    assert_int_equal(http1_upstream_error(HTTP_ERROR_OBS_FOLD), HTTP_ERROR_UPSTREAM_BAD_RESPONSE);
+}
+
 static void out_of_memory_is_said_as_such(void **state)
 {
     struct http_head head;
@@ -257,6 +270,7 @@ int main(void)
         TEST(a_length_that_describes_no_body_stays_a_field),
         TEST(malformed_responses_are_refused),
         TEST(limits_are_answered_as_too_large),
+        TEST(an_error_told_twice_is_the_same),
         TEST(out_of_memory_is_said_as_such),
     };
 
