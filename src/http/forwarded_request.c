@@ -1,0 +1,220 @@
+/* Request heads on their way to a backend. */
+#include "forwarded_head.h"
+#include "hop_fields.h"
+#include "request_id.h"
+#include "text_buf.h"
+
+enum { OWN_FIELDS = 3 }; /* TE, Cookie, Sec-WebSocket-Key */
+
+static const struct http_field *find_field(const struct http_fields *fields, struct view name)
+{
+    for (uint32_t i = 0; i < fields->n; i++)
+        if (view_eq_nocase(fields->v[i].name, name))
+            return &fields->v[i];
+    return NULL;
+}
+
+/* ---- Max-Forwards, RFC 9110 7.6.2: only OPTIONS (TRACE never goes on) ---- */
+
+static bool is_max_forwards(const struct http_head *request, const struct http_field *field)
+{
+    return request->method == HTTP_METHOD_OPTIONS && field->id == HTTP_FIELD_OTHER &&
+           view_eq_nocase(field->name, VIEW("max-forwards"));
+}
+
+/* False: not a number, to be passed on as it is. */
+static bool max_forwards_of(struct view value, uint32_t *out)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.p[i] < '0' || value.p[i] > '9')
+            return false;
+        n = n > 100000 ? n : n * 10 + (uint32_t)(value.p[i] - '0');
+    }
+    *out = n;
+    return value.len > 0;
+}
+
+bool forwarded_request_ends_here(const struct http_head *request)
+{
+    const struct http_field *field = request->method == HTTP_METHOD_OPTIONS
+                                         ? find_field(&request->fields, VIEW("max-forwards"))
+                                         : NULL;
+    uint32_t n = 1;
+
+    return field != NULL && max_forwards_of(field->value, &n) && n == 0;
+}
+
+static enum sp_err add_max_forwards(struct http_fields *out, struct arena *arena,
+                                    const struct http_field *field)
+{
+    struct text_buf t = text_buf_over(arena_alloc(arena, TEXT_U64_MAX), TEXT_U64_MAX);
+    uint32_t n = 0;
+
+    if (t.p == NULL)
+        return SP_NOMEM;
+    if (!max_forwards_of(field->value, &n) || n == 0)
+        return http_fields_add(out, arena, field->id, field->name, field->value);
+    text_u64(&t, n - 1);
+    return http_fields_add(out, arena, field->id, field->name, text_buf_view(&t));
+}
+
+/* ---- Cookie: HTTP/2 may send it in pieces, HTTP/1.1 wants one field (RFC 9113 8.2.3) ---- */
+
+static bool has_several_cookies(const struct http_fields *fields)
+{
+    const struct http_field *first = http_fields_get(fields, HTTP_FIELD_COOKIE);
+
+    return first != NULL && http_fields_next(fields, first) != NULL;
+}
+
+static enum sp_err add_joined_cookie(struct http_fields *out, struct arena *arena,
+                                     const struct http_fields *fields)
+{
+    const struct http_field *first = http_fields_get(fields, HTTP_FIELD_COOKIE), *f;
+    struct text_buf t = {0};
+
+    for (f = first; f != NULL; f = http_fields_next(fields, f))
+        t.cap += f->value.len + 2;
+    t.p = arena_alloc(arena, t.cap);
+    if (t.p == NULL)
+        return SP_NOMEM;
+    for (f = first; f != NULL; f = http_fields_next(fields, f)) {
+        if (f != first)
+            text_put(&t, VIEW("; "));
+        text_put(&t, f->value);
+    }
+    return http_fields_add(out, arena, HTTP_FIELD_COOKIE, first->name, text_buf_view(&t));
+}
+
+/* ---- RFC 8441: CONNECT with :protocol, for a backend that speaks HTTP/1.1 ---- */
+
+static void put_base64(struct text_buf *t, const unsigned char *p, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < len; i += 3) {
+        unsigned bits = (unsigned)p[i] << 16;
+
+        bits |= i + 1 < len ? (unsigned)p[i + 1] << 8 : 0;
+        bits |= i + 2 < len ? p[i + 2] : 0;
+        text_char(t, digits[bits >> 18 & 63]);
+        text_char(t, digits[bits >> 12 & 63]);
+        text_char(t, i + 1 < len ? digits[bits >> 6 & 63] : '=');
+        text_char(t, i + 2 < len ? digits[bits & 63] : '=');
+    }
+}
+
+/* RFC 6455 4.1: 16 random bytes; RFC 8441 5 leaves the field out of HTTP/2. The key is there to
+ * show that the server speaks WebSocket and guards nothing. */
+static enum sp_err add_websocket_key(struct http_fields *out, struct arena *arena)
+{
+    struct text_buf t = text_buf_over(arena_alloc(arena, 24), 24);
+    uint64_t key[2] = {request_id_random(), request_id_random()};
+
+    if (t.p == NULL)
+        return SP_NOMEM;
+    put_base64(&t, (const unsigned char *)key, sizeof(key));
+    return http_fields_add(out, arena, HTTP_FIELD_OTHER, VIEW("Sec-WebSocket-Key"),
+                           text_buf_view(&t));
+}
+
+static enum sp_err make_upgrade(struct http_head *out, struct arena *arena)
+{
+    out->method = HTTP_METHOD_GET;
+    out->method_text = VIEW("GET");
+    out->body = HTTP_BODY_NONE;
+    if (!view_eq_nocase(out->protocol, VIEW("websocket")) ||
+        find_field(&out->fields, VIEW("sec-websocket-key")) != NULL)
+        return SP_OK;
+    return add_websocket_key(&out->fields, arena);
+}
+
+/* ---- The head ---- */
+
+/* Fields that are made anew, or told by the head itself. */
+static bool is_replaced(const struct http_head *request, const struct http_field *field,
+                        bool joins_cookies)
+{
+    switch ((int)field->id) {
+    case HTTP_FIELD_HOST: return true;
+    case HTTP_FIELD_COOKIE: return joins_cookies;
+    /* RFC 9110 10.1.1: ignored from an HTTP/1.0 client, who would not understand the 100. */
+    case HTTP_FIELD_EXPECT:
+        return !request->expect_continue || request->version == HTTP_VERSION_1_0;
+    default: return forwarding_owns(field->id);
+    }
+}
+
+static enum sp_err copy_fields(const struct http_head *request, const struct hop_fields *hop,
+                               bool joins_cookies, struct arena *arena, struct http_fields *out)
+{
+    for (uint32_t i = 0; i < request->fields.n; i++) {
+        const struct http_field *field = &request->fields.v[i];
+        enum sp_err err;
+
+        if (hop_field_is_dropped(hop, field) || is_replaced(request, field, joins_cookies))
+            continue;
+        if (is_max_forwards(request, field))
+            err = add_max_forwards(out, arena, field);
+        else
+            err = http_fields_add(out, arena, field->id, field->name, field->value);
+        if (err != SP_OK)
+            return err;
+    }
+    return SP_OK;
+}
+
+static enum sp_err add_own(const struct http_head *request, bool joins_cookies, struct arena *arena,
+                           struct http_fields *out)
+{
+    if (hop_fields_ask_trailers(&request->fields) &&
+        http_fields_add(out, arena, HTTP_FIELD_TE, VIEW("TE"), VIEW("trailers")) != SP_OK)
+        return SP_NOMEM;
+    return joins_cookies ? add_joined_cookie(out, arena, &request->fields) : SP_OK;
+}
+
+/* The array at its full size at once: growing it would leave the small ones in the arena. */
+static enum sp_err reserve(struct http_fields *fields, struct arena *arena, uint32_t cap)
+{
+    *fields = (struct http_fields){.v = arena_alloc(arena, cap * sizeof(*fields->v)), .cap = cap};
+    return fields->v == NULL ? SP_NOMEM : SP_OK;
+}
+
+enum http_error forwarded_request_make(const struct forwarding *f, const struct http_head *request,
+                                       struct view request_id, struct arena *arena,
+                                       struct http_head *out)
+{
+    bool joins_cookies = has_several_cookies(&request->fields);
+    struct hop_fields hop;
+    enum sp_err err;
+
+    if (hop_fields_init(&hop, &request->fields) != SP_OK)
+        return HTTP_ERROR_TOO_MANY_FIELDS;
+    *out = *request;
+    out->version = HTTP_VERSION_1_1;
+    err = reserve(&out->fields, arena,
+                  request->fields.n + forwarding_max_fields(&request->fields) + OWN_FIELDS);
+    if (err == SP_OK)
+        err = copy_fields(request, &hop, joins_cookies, arena, &out->fields);
+    if (err == SP_OK)
+        err = add_own(request, joins_cookies, arena, &out->fields);
+    if (err == SP_OK)
+        err = forwarding_add(f, request, request_id, arena, &out->fields);
+    if (err == SP_OK && request->method == HTTP_METHOD_CONNECT)
+        err = make_upgrade(out, arena);
+    return err == SP_OK ? HTTP_ERROR_NONE : HTTP_ERROR_NOMEM;
+}
+
+void forwarded_request_set_server(struct http_head *out, const struct http_head *request,
+                                  const struct backend_conf *backend,
+                                  const struct server_conf *server)
+{
+    if (backend->pass_host && request->authority.len > 0)
+        out->authority = request->authority;
+    else if (server->host.len > 0)
+        out->authority = server->name;
+    else
+        out->authority = VIEW("localhost"); /* a unix socket has no name that fits a URL */
+}
