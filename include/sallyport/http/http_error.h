@@ -40,6 +40,7 @@
     X(CLIENT_SEND_TIMEOUT,    0,   "client_send_timeout",    "The client did not take the response in time.") \
     X(CLIENT_TOO_SLOW,        408, "client_too_slow",        "The request body arrives too slowly.")         \
     X(CLIENT_CLOSED,          0,   "client_closed",          "The client went away.")                        \
+    X(TUNNEL_IDLE,            0,   "tunnel_idle",            "Nothing moved in the tunnel for too long.")    \
     X(UPSTREAM_CONNECT,       502, "upstream_connect",       "No server could be reached.")                  \
     X(UPSTREAM_CLOSED,        502, "upstream_closed",        "The server closed the connection without an answer.") \
     X(UPSTREAM_BAD_RESPONSE,  502, "upstream_bad_response",  "The server's answer is malformed.")            \
