@@ -1,7 +1,7 @@
-/* One configuration, read, checked and immutable: what the JSON file says, with every default filled
- * in and every reference between objects resolved. Reference-counted; strings and arrays live in
- * its arena. Everything is plain data over base: whoever uses a part (net, tls, http, app) includes
- * this header and nothing of config's insides.
+/* One configuration, read, checked and immutable: what the JSON file says, with every default
+ * filled in and every reference between objects resolved. Reference-counted; strings and arrays
+ * live in its arena. Everything is plain data over base: whoever uses a part (net, tls, http, app)
+ * includes this header and nothing of config's insides.
  *
  * Life: config_load() on any thread that may block, config_ref/unref from any thread. */
 #pragma once
@@ -40,9 +40,9 @@ struct tls_port_conf {
     const struct bundle_conf **bundles; /* in order; n_bundles >= 1 on a TLS port */
     uint32_t n_bundles;
     const struct bundle_conf *default_bundle; /* the first one unless given */
-    bool strict_sni;    /* no match: unrecognized_name alert instead of the default bundle */
+    bool strict_sni; /* no match: unrecognized_name alert instead of the default bundle */
     enum tls_preset preset;
-    uint32_t alpn;      /* ALPN_* bits */
+    uint32_t alpn; /* ALPN_* bits */
     bool session_tickets;
     uint32_t ticket_lifetime_s;
     uint32_t handshake_timeout_ms; /* accept to the client's Finished */
@@ -54,22 +54,22 @@ struct http_limits_conf {
     uint32_t max_target_bytes;
     uint32_t max_fields;
     uint32_t max_trailer_bytes;
-    uint64_t max_body_bytes;          /* 0: unlimited */
+    uint64_t max_body_bytes;              /* 0: unlimited */
     uint32_t max_requests_per_connection; /* 0: unlimited */
-    uint32_t head_timeout_ms;         /* first byte of a request to the end of its head */
-    uint32_t keep_alive_timeout_ms;   /* idle between requests */
-    uint32_t body_timeout_ms;         /* between two pieces of a request body */
-    uint32_t send_timeout_ms;         /* between two writes that the client takes */
-    uint32_t min_rate_bytes_per_s;    /* of a request body, after a grace of 10 s; 0: off */
-    uint32_t tunnel_timeout_ms;       /* idle upgraded connections */
-    uint32_t buffer_bytes;            /* held per direction before the source is paused */
+    uint32_t head_timeout_ms;             /* first byte of a request to the end of its head */
+    uint32_t keep_alive_timeout_ms;       /* idle between requests */
+    uint32_t body_timeout_ms;             /* between two pieces of a request body */
+    uint32_t send_timeout_ms;             /* between two writes that the client takes */
+    uint32_t min_rate_bytes_per_s;        /* of a request body, after a grace of 10 s; 0: off */
+    uint32_t tunnel_timeout_ms;           /* idle upgraded connections */
+    uint32_t buffer_bytes;                /* held per direction before the source is paused */
 };
 
 struct port_conf {
-    struct view name;          /* the key as written: "443", "127.0.0.1:8443", "unix:/path" */
+    struct view name;           /* the key as written: "443", "127.0.0.1:8443", "unix:/path" */
     struct endpoint *endpoints; /* "443" is [::]:443 for both families */
     uint32_t n_endpoints;
-    bool any_address;           /* no address in the key: fall back to IPv4 where IPv6 is missing */
+    bool any_address; /* no address in the key: fall back to IPv4 where IPv6 is missing */
     bool tls;
     struct tls_port_conf tls_conf; /* only with tls */
     struct accept_options accept;
@@ -109,9 +109,9 @@ struct route_conf {
     struct view path; /* prefix on segment borders, "/" or empty: any */
     enum route_action action;
     const struct backend_conf *backend; /* ROUTE_BACKEND */
-    uint16_t status;                    /* ROUTE_REDIRECT (301, 302, 303, 307, 308), ROUTE_RESPOND */
-    struct view location;  /* ROUTE_REDIRECT: an absolute URL, or a path; "{path}" (path and query of
-                              the request) and "{host}" are filled in */
+    uint16_t status;      /* ROUTE_REDIRECT (301, 302, 303, 307, 308), ROUTE_RESPOND */
+    struct view location; /* ROUTE_REDIRECT: an absolute URL, or a path; "{path}" (path and query of
+                             the request) and "{host}" are filled in */
     struct header_conf *headers; /* ROUTE_RESPOND */
     uint32_t n_headers;
     struct view text; /* ROUTE_RESPOND */
@@ -120,9 +120,9 @@ struct route_conf {
 #define THREADS_AUTO UINT32_MAX
 
 struct threads_conf {
-    uint32_t net;  /* THREADS_AUTO: one per core */
-    uint32_t ssl;  /* 0: handshakes run in the data loops */
-    uint32_t task; /* blocking work */
+    uint32_t net;     /* THREADS_AUTO: one per core */
+    uint32_t ssl;     /* 0: handshakes run in the data loops */
+    uint32_t task;    /* blocking work */
     int32_t ssl_nice; /* 0..19: lower weight of the ET_SSL threads */
 };
 
@@ -143,11 +143,11 @@ struct throttle_conf {
 };
 
 struct log_conf {
-    struct view levels;        /* "info", or "warn,tls=debug" */
-    struct view path;          /* empty: standard error */
-    struct view access_path;   /* "-": standard output; empty: no access log */
+    struct view levels;      /* "info", or "warn,tls=debug" */
+    struct view path;        /* empty: standard error */
+    struct view access_path; /* "-": standard output; empty: no access log */
     bool access_json;
-    uint32_t queue_bytes;      /* of each sink */
+    uint32_t queue_bytes; /* of each sink */
 };
 
 struct forwarding_conf {
@@ -156,7 +156,7 @@ struct forwarding_conf {
     bool forwarded;   /* send Forwarded (RFC 7239) */
     bool x_forwarded; /* send X-Forwarded-For, -Proto, -Host, -Port */
     bool via;
-    bool request_id;  /* send X-Request-Id; a trusted peer's is kept */
+    bool request_id; /* send X-Request-Id; a trusted peer's is kept */
 };
 
 struct config {
@@ -176,9 +176,9 @@ struct config {
     struct throttle_conf throttle;
     struct log_conf log;
     struct forwarding_conf forwarding;
-    struct view admin_socket;    /* path; empty: none */
-    struct view user;            /* to become after the ports are bound; empty: stay */
-    uint32_t drain_timeout_ms;   /* SIGTERM to the end */
+    struct view admin_socket;  /* path; empty: none */
+    struct view user;          /* to become after the ports are bound; empty: stay */
+    uint32_t drain_timeout_ms; /* SIGTERM to the end */
 };
 
 /* Everything that is wrong with a file, in the order of the file. */
