@@ -171,6 +171,7 @@ struct config {
     uint32_t n_backends;
     struct route_conf *routes; /* first match wins; sorted by nothing */
     uint32_t n_routes;
+    struct http_limits_conf limits; /* what a port starts from; ports[].limits is what holds */
     struct threads_conf threads;
     struct handshake_conf handshake;
     struct throttle_conf throttle;
@@ -183,23 +184,30 @@ struct config {
 
 /* Everything that is wrong with a file, in the order of the file. */
 struct config_problem {
-    uint32_t line, column; /* 1-based; 0: the file as a whole */
+    uint32_t line, column; /* 1-based, a column is a character; 0: the file as a whole */
+    bool warning;          /* the configuration can be used all the same */
+    bool at_key;           /* the place is that of the key, not of its value */
     struct view pointer;   /* JSON pointer, RFC 6901 */
     struct view text;      /* what was found, what was expected, the nearest known name */
+    struct view quote;     /* of the source line, around the place; empty: none */
+    uint32_t caret;        /* byte of the quote that the place is at */
 };
 struct config_problems {
     struct arena arena;
     struct config_problem *v;
     uint32_t n, cap;
+    uint32_t n_errors; /* those that are no warnings */
     struct view file;
+    struct config_problem last_resort; /* where "out of memory" is kept */
 };
 void config_problems_init(struct config_problems *p);
 void config_problems_fini(struct config_problems *p);
-/* "file:line:column: pointer: text", a line each. */
+/* "file:line:column: pointer: text", a line each, "warning: " before the text of a warning. On a
+ * terminal the source line follows, with a caret under the place. */
 void config_problems_print(const struct config_problems *p, FILE *out);
 
 /* Reads and checks a file: no DNS, no root, no free port needed; certificates are not opened here.
- * NULL: *problems says why (at least one). */
+ * NULL: *problems says why (at least one error). Otherwise it may hold warnings. */
 struct config *config_load(const char *path, struct config_problems *problems) SP_MUST_CHECK;
 /* The same for text; `folder` resolves relative paths, `name` stands in messages. */
 struct config *config_parse(struct view text, const char *name, const char *folder,
