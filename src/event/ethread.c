@@ -124,15 +124,19 @@ static void run_turns(struct ethread *t)
     }
 }
 
-/* Every thread leaves its last turn before the first one lets go of what it owns, so that a message
- * between two of them is not lost between two ends. */
 static void wind_up(struct ethread *t)
 {
-    (void)pthread_barrier_wait(&t->processor->last_turn);
     ethread_take_inbox(t);
     if (t->on_stop != NULL)
         t->on_stop(t);
     event_discard_all(t);
+}
+
+void ethread_wind_up_unstarted(struct ethread *t)
+{
+    ethread_adopt(t);
+    wind_up(t);
+    ethread_adopt(NULL);
 }
 
 void *ethread_main(void *arg)
@@ -152,6 +156,9 @@ void *ethread_main(void *arg)
         if (t->on_start != NULL)
             t->on_start(t);
         run_turns(t);
+        /* Every thread leaves its last turn before the first one lets go of what it owns, so that a
+         * message between two of them is not lost between two ends. */
+        (void)pthread_barrier_wait(&t->processor->last_turn);
         wind_up(t);
     }
     iobuf_thread_fini();

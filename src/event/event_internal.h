@@ -12,5 +12,7 @@ void event_admit(struct event *e, struct ethread *t);
 void event_run(struct event *e, struct ethread *t);
 /* At thread end: frees every event that was still to come. */
 void event_discard_all(struct ethread *t);
+/* What a thread that never ran would have done at its end, done by the caller. */
+void ethread_wind_up_unstarted(struct ethread *t);
 /* The thread's main function. */
 void *ethread_main(void *arg);

@@ -213,8 +213,15 @@ void event_processor_stop(struct event_processor *ep)
 {
     SP_ASSERT(this_ethread() == NULL);
     stop_dedicated(ep); /* they may run although the others were never started */
-    if (!ep->started)
+    if (ep->ended)
         return;
+    ep->ended = true;
+    if (!ep->started) {
+        /* What was posted meanwhile (a listener, a connection of a dedicated thread) is let go. */
+        for (int i = 0; i < ep->n_threads; i++)
+            ethread_wind_up_unstarted(ep->threads[i]);
+        return;
+    }
     threads_stop(ep->threads, ep->n_threads);
     (void)pthread_barrier_destroy(&ep->last_turn);
     ep->started = false;

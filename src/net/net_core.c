@@ -9,7 +9,8 @@ static void thread_stop(struct ethread *t)
 {
     struct net_handler **slot = ethread_storage(t, NET_HANDLER_OFFSET);
 
-    net_handler_close_all(*slot);
+    if (*slot != NULL) /* NULL: the core could not be made */
+        net_handler_close_all(*slot);
 }
 
 struct net_core *net_core_new(struct event_processor *ep, const struct net_core_options *options)

@@ -32,6 +32,7 @@ struct event_processor {
     int n_threads;
     size_t storage_used;
     bool started;
+    bool ended; /* stopped, for good */
     pthread_barrier_t last_turn; /* all threads leave their loop before the first one lets go */
     pthread_mutex_t lock;        /* of what follows: dedicated threads come and go at any time */
     struct ethread **dedicated;  /* owned */
@@ -61,7 +62,9 @@ enum sp_err event_processor_spawn(struct event_processor *ep, int type,
 /* `type` is served by the threads of `as` as well: ET_SSL in the loops of ET_NET, ET_CALL. */
 enum sp_err event_processor_alias(struct event_processor *ep, int type, int as) SP_MUST_CHECK;
 enum sp_err event_processor_start(struct event_processor *ep) SP_MUST_CHECK;
-/* Asks every thread to end after its current turn and waits for them, dedicated ones first. */
+/* Asks every thread to end after its current turn and waits for them, dedicated ones first. Where
+ * the threads were never started, what they would have done at their end is done by the caller, so
+ * that whatever was posted to them is let go. */
 void event_processor_stop(struct event_processor *ep);
 
 /* A thread of its own for one blocking continuation (called with EVENT_IMMEDIATE and its ethread);

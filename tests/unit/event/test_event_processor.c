@@ -363,6 +363,38 @@ static void dedicated_threads_end_although_the_others_never_started(void **state
     event_processor_free(ep);
 }
 
+/* A listener that was opened posts to the threads, and so does its end. */
+static void note_on_stop(struct ethread *t)
+{
+    n_on_stop += this_ethread() == t;
+}
+
+static void take_note(struct inbox_item *item, struct ethread *t)
+{
+    (void)item;
+    n_calls += this_ethread() == t;
+}
+
+static void what_was_posted_to_threads_that_never_ran_is_let_go(void **state)
+{
+    struct event_processor *ep = event_processor_new();
+    struct inbox_item item = {.fn = take_note};
+    int type = event_processor_register(ep, "ET_A");
+
+    (void)state;
+    assert_int_equal(
+        event_processor_spawn(ep, type, &(struct spawn_options){.n = 2, .on_stop = note_on_stop}),
+        SP_OK);
+    ethread_post(ep->threads[1], &item);
+    event_processor_stop(ep);
+    assert_int_equal(n_calls, 1);
+    assert_int_equal(n_on_stop, 2);
+    assert_null(this_ethread());
+    event_processor_stop(ep); /* twice is harmless */
+    assert_int_equal(n_on_stop, 2);
+    event_processor_free(ep);
+}
+
 static void after_the_stop_no_dedicated_thread_is_started(void **state)
 {
     struct event_processor *ep = event_processor_new();
@@ -469,6 +501,7 @@ int main(void)
         PROCESSOR_TEST(a_mutex_keeps_the_calls_of_two_threads_apart),
         DEDICATED_TEST(dedicated_threads_come_at_any_time_and_end_with_the_others),
         DEDICATED_TEST(dedicated_threads_end_although_the_others_never_started),
+        DEDICATED_TEST(what_was_posted_to_threads_that_never_ran_is_let_go),
         DEDICATED_TEST(after_the_stop_no_dedicated_thread_is_started),
         DEDICATED_TEST(released_dedicated_threads_do_not_pile_up),
         PROCESSOR_TEST(building_survives_each_failed_allocation),
