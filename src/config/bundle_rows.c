@@ -1,0 +1,32 @@
+#include "conf_kinds.h"
+#include "config_rows.h"
+
+/* clang-format off */
+static const struct conf_row cert_rows[] = {
+    {CONF_ROW_PATH(struct cert_conf, "chain", chain,
+        "PEM file with the certificate and what it was issued by, the certificate itself first."),
+        .required = true},
+    {CONF_ROW_PATH(struct cert_conf, "key", key,
+        "PEM file with the private key."),
+        .required = true},
+};
+
+static const struct conf_table cert_table = {
+    .noun = "certificate",
+    CONF_ROWS(struct cert_conf, cert_rows),
+};
+
+static const struct conf_row bundle_rows[] = {
+    {CONF_ROW_MANY(struct bundle_conf, "certs", CONF_LIST, certs, n_certs,
+        "Certificates for the same names: ECDSA and RSA side by side."),
+        .table = &cert_table, .min = 1, .max = 8, .required = true},
+    {CONF_ROW_MANY(struct bundle_conf, "names", CONF_STRINGS, names, n_names,
+        "Host names that are served with the bundle."),
+        .kind = &conf_kind_host_pattern, .def_note = "the names in the certificates"},
+};
+/* clang-format on */
+
+const struct conf_table conf_bundle_table = {
+    .noun = "bundle",
+    CONF_ROWS(struct bundle_conf, bundle_rows),
+};

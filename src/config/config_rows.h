@@ -1,0 +1,25 @@
+/* The tables of the configuration: conf_config_table is the object at the top of the file. */
+#pragma once
+
+#include "conf_table.h"
+
+#include <sallyport/config/config.h>
+
+#define KIB       INT64_C(1024)
+#define MIB       (1024 * KIB)
+#define SECOND_MS INT64_C(1000)
+#define HOUR_MS   (3600 * SECOND_MS)
+#define DAY_MS    (24 * HOUR_MS)
+
+extern const struct conf_table conf_config_table; /* global_rows.c: struct config */
+extern const struct conf_table conf_accept_table;
+extern const struct conf_table conf_limits_table;
+extern const struct conf_table conf_bundle_table;
+extern const struct conf_table conf_backend_table;
+extern const struct conf_table conf_port_table;
+extern const struct conf_table conf_route_table;
+
+/* "unix:/path", a relative path resolved. False: no memory, or no path that fits. */
+bool conf_unix_endpoint(struct conf_reader *r, struct view text, struct endpoint *out);
+/* 0..65535 in plain decimal. */
+bool conf_port_number(struct view text, uint16_t *out);
