@@ -26,6 +26,7 @@ void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
     na->options = *options;
     na->event_type = np->ops->accept_event_type(np);
     na->fd = -1;
+    atomic_init(&na->fd_users, 1); /* whoever opens it, until net_accept_stop() */
     atomic_init(&na->refs, 1);
     atomic_init(&na->stopping, false);
 }
@@ -39,6 +40,14 @@ void net_accept_fini(struct net_accept *na)
         (void)close(na->fd);
     free(na->slots);
     free(na->dedicated);
+}
+
+void net_accept_release_fd(struct net_accept *na)
+{
+    if (atomic_fetch_sub_explicit(&na->fd_users, 1, memory_order_acq_rel) != 1 || na->fd < 0)
+        return;
+    (void)close(na->fd);
+    na->fd = -1;
 }
 
 struct net_accept *net_accept_ref(struct net_accept *na)
@@ -302,6 +311,7 @@ static void slot_stop(struct inbox_item *item, struct ethread *t)
 
     (void)t;
     slot_close(slot);
+    net_accept_release_fd(slot->accept);
     net_accept_unref(slot->accept); /* the slot's: taken when it was started */
 }
 
@@ -354,6 +364,7 @@ static enum sp_err open_slots(struct net_accept *na, int n, bool own_sockets, co
     }
     for (int i = 0; i < n; i++) {
         (void)net_accept_ref(na);
+        net_accept_hold_fd(na);
         ethread_post(na->slots[i].thread, &na->slots[i].start);
     }
     na->started = true;
@@ -388,4 +399,5 @@ void net_accept_stop(struct net_accept *na)
             ethread_post(na->slots[i].thread, &na->slots[i].stop);
     for (int i = 0; i < na->n_dedicated; i++)
         net_accept_stop_dedicated(na->dedicated[i]);
+    net_accept_release_fd(na);
 }

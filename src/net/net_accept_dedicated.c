@@ -78,6 +78,7 @@ static int accept_loop(struct continuation *c, int event, void *data)
         if (pause_ms > 0)
             wait_for(na, t, false, (int)pause_ms);
     }
+    net_accept_release_fd(na);
     net_accept_unref(na);
     return EVENT_DONE;
 }
@@ -96,12 +97,15 @@ enum sp_err net_accept_open_dedicated(struct net_accept *na)
 
         (void)snprintf(name, sizeof(name), "[ACCEPT %u]", i);
         (void)net_accept_ref(na);
+        net_accept_hold_fd(na);
         err = event_processor_spawn_dedicated(na->np->core->ep, &na->dedicated_cont, name,
                                               &na->dedicated[i]);
-        if (err == SP_OK)
+        if (err == SP_OK) {
             na->n_dedicated++;
-        else
-            net_accept_unref(na);
+            continue;
+        }
+        net_accept_release_fd(na);
+        net_accept_unref(na);
     }
     return err;
 }

@@ -12,5 +12,13 @@ bool net_accept_may_accept(const struct net_accept *na);
 /* Counts and logs. */
 enum accept_severity net_accept_note_error(struct net_accept *na, int error_number);
 
+/* Whoever accepts on the shared descriptor holds it; the last one closes it, so that nobody can
+ * connect any more, while the listener itself lives as long as its connections. */
+static inline void net_accept_hold_fd(struct net_accept *na)
+{
+    atomic_fetch_add_explicit(&na->fd_users, 1, memory_order_relaxed);
+}
+void net_accept_release_fd(struct net_accept *na);
+
 enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
 void net_accept_stop_dedicated(struct ethread *t);

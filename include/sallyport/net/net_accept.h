@@ -13,13 +13,14 @@
 
 struct net_processor;
 struct net_accept;
+struct ssl_port;
 
 struct net_accept_options {
     struct accept_options accept;
     struct endpoint endpoint;
     struct continuation *cont; /* borrowed; NET_EVENT_ACCEPT, NET_EVENT_ACCEPT_FAILED */
     void *user;                /* borrowed; the port, for whoever handles the connection */
-    const void *tls;           /* borrowed; struct ssl_port_options * for the TLS processor */
+    struct ssl_port *tls;      /* borrowed (tls/ssl_port.h); NULL on a plain port */
     struct view label;         /* port's name, for logs; borrowed */
 };
 
@@ -52,6 +53,7 @@ struct net_accept {
     struct ethread **dedicated; /* owned array */
     struct continuation dedicated_cont;
     int n_dedicated;
+    atomic_uint fd_users; /* who may still accept on `fd`; the last one closes it */
     atomic_uint refs;
     bool started; /* the slots are in the threads' hands */
     atomic_bool stopping;
@@ -59,8 +61,9 @@ struct net_accept {
 
 struct net_accept *net_accept_ref(struct net_accept *na);
 void net_accept_unref(struct net_accept *na);
-/* No further connection; those that exist go on. Any thread; takes effect within a turn. Required
- * before the last net_accept_unref() of a listener that was opened. */
+/* No further connection, and the address is free for others; connections that exist go on. Any
+ * thread; takes effect within a turn. Required before the last net_accept_unref() of a listener
+ * that was opened. */
 void net_accept_stop(struct net_accept *na);
 /* Opens the socket and starts accepting in the mode that the options ask for. On failure *what
  * names the call and errno is set. For net_processor_main_accept(). */
