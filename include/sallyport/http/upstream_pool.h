@@ -8,11 +8,17 @@
 #include <sallyport/http/http_stream.h>
 #include <sallyport/net/net_processor.h>
 
+/* Also: a server that could not be reached is passed over for a while
+ * (upstream_server.retry_at_ms), half a second at first, then longer, up to ten; when the time is
+ * over one request finds out for all. One that is the only one left is never passed over. Of
+ * max_connections a thread keeps no more than its share idle, so that the other threads are never
+ * starved by idle connections. */
+
 /* Shared by all threads, made once a configuration. */
 struct upstream_server {
     const struct server_conf *conf;
-    atomic_uint connections; /* open, all threads */
-    atomic_uint failures;    /* in a row, connect level; 0 again with a success */
+    atomic_uint connections;          /* open, all threads */
+    atomic_uint failures;             /* in a row, connect level; 0 again with a success */
     atomic_int_least64_t retry_at_ms; /* monotonic: passed over until then after failures */
 };
 struct upstream_backend {
@@ -21,7 +27,7 @@ struct upstream_backend {
     atomic_uint next;                /* round robin */
 };
 struct upstream_set {
-    struct config *config; /* owned reference */
+    struct config *config;             /* owned reference */
     struct upstream_backend *backends; /* same order as config->backends */
 };
 struct upstream_set *upstream_set_new(struct config *config) SP_MUST_CHECK;
@@ -31,8 +37,8 @@ struct upstream_backend *upstream_set_find(struct upstream_set *set,
 
 struct upstream_pool;
 /* `np` makes the connections. Thread: the data thread that will use it. */
-struct upstream_pool *upstream_pool_new(struct net_processor *np,
-                                        struct upstream_set *set) SP_MUST_CHECK;
+struct upstream_pool *upstream_pool_new(struct net_processor *np, struct upstream_set *set)
+    SP_MUST_CHECK;
 void upstream_pool_free(struct upstream_pool *pool);
 
 /* A wish for a stream to a backend, embedded in whoever waits. */
@@ -40,17 +46,19 @@ struct upstream_wish {
     /* s non-NULL: connected, the user's; `server` tells where to. NULL: `why`. Called once, from
      * the loop, never inside upstream_pool_get(). */
     void (*done)(struct upstream_wish *w, struct http_stream *s, enum http_error why);
-    struct http_stream_user *user;      /* of the stream to come */
+    struct http_stream_user *user; /* of the stream to come */
     struct upstream_backend *backend;
-    struct upstream_server *server;     /* out: which one, also after a failure (may be NULL) */
-    uint64_t tried;                     /* bit per server index < 64 already tried: not again while
-                                           others are left */
-    bool fresh;                         /* not a pooled connection: for a retry */
-    /* Private to the pool. */
-    struct upstream_pool *pool;
-    struct net_vconnection *connecting;
-    struct net_dns_query *resolving;
-    struct continuation cont;
+    struct upstream_server *server; /* out: which one, also after a failure (may be NULL) */
+    uint64_t tried;                 /* bit per server index < 64 that could not be reached, set by
+                                       the pool: not again while others are left */
+    bool fresh;                     /* not a pooled connection: for a retry */
+    /* Private to the pool; zero at first. */
+    struct upstream_pool *pool; /* NULL: nothing is under way */
+    struct upstream_connection *connecting;
+    struct list link;        /* of those that wait for a name, or for anything else */
+    struct timer timer;      /* the time limit of resolving, or a failure to be told */
+    int64_t deadline_ms;     /* of resolving and connecting together */
+    enum http_error failure; /* told when the timer fires */
 };
 /* A stream at once if a pooled connection is there; else NULL, and done() comes later. The limit
  * (max_connections), connect timeout and resolving of names are handled here. */
