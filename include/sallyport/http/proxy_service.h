@@ -6,21 +6,28 @@
 #include <sallyport/http/http_port.h>
 #include <sallyport/http/upstream_pool.h>
 
+struct router;
+struct access_log;
+
 struct proxy_service {
     struct http_service super;
     struct net_core *core;       /* borrowed */
     struct net_processor *np;    /* borrowed; makes the upstream connections */
     struct upstream_set *set;    /* owned */
     struct log_sink *access_log; /* borrowed; NULL: none */
-    bool access_json;
-    size_t pool_offset;          /* of this service's upstream_pool * in an ethread's storage */
+    bool access_json;            /* from the configuration */
+    struct access_log *log;      /* owned */
+    struct router *router;       /* owned */
+    size_t pool_offset; /* in an ethread's storage: what this service has there, made with the
+                           thread's first request (struct proxy_thread *) */
 };
 
 /* Before the threads start (it allocates in their storage). */
 enum sp_err proxy_service_init(struct proxy_service *svc, struct net_core *core,
                                struct net_processor *np, struct config *config,
                                struct log_sink *access_log) SP_MUST_CHECK;
-/* After the threads have stopped. */
+/* After the threads have stopped, and after proxy_service_thread_fini() for each. */
 void proxy_service_fini(struct proxy_service *svc);
-/* On a data thread when it ends, or to let idle upstream connections go. */
+/* On a data thread when it ends, after its connections were closed: lets the idle upstream
+ * connections go. Harmless on a thread that had no request, and twice. */
 void proxy_service_thread_fini(struct proxy_service *svc, struct ethread *t);
