@@ -35,6 +35,6 @@ struct http_stream *http1_upstream_request(struct http1_upstream *up,
                                            struct http_stream_user *user);
 /* Closes an idle one without calling `gone`. */
 void http1_upstream_close(struct http1_upstream *up);
-/* A link and a stamp for the owner's lists. */
-struct list *http1_upstream_link(struct http1_upstream *up);
+/* Borrowed. An inactivity timeout that the owner sets while it is idle ends it, and `gone` is
+ * called. */
 struct net_vconnection *http1_upstream_vc(struct http1_upstream *up);

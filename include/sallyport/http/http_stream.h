@@ -18,6 +18,10 @@
  * `failed`); no event comes after that, and the pointer is void. Heads and their views (pinned
  * blocks, the stream's arena) live until release().
  *
+ * Tunnels: a request that asks for one (head->protocol) is whole with its head. With an answer whose
+ * body is HTTP_BODY_TUNNEL both directions open again: recv_ended and send_ended turn false, body
+ * events and send_body carry the tunnel's bytes, and each side ends by itself.
+ *
  * Thread: the connection's. Calls never call the user back inside; events come from the loop, with
  * one exception stated at http_service.request. A user may call anything, release included, inside
  * an event: whoever calls out checks that the stream was not released on the next line. */
@@ -37,7 +41,10 @@ struct http_stream_ops {
     /* The request's or response's head. Interim responses (1xx but 101) may come before the final
      * one. The head describes the body (head->body, content_length); framing, Connection and the
      * other connection-level fields are the protocol's own business: the fields given must not hold
-     * any. `end`: nothing follows. SP_NOMEM: the stream is as good as dead, abort it. */
+     * any. `end`: nothing follows; with HTTP_BODY_LENGTH in answers to HEAD and in 304 the length is
+     * announced all the same (RFC 9110 8.6), and head events tell it so. SP_NOMEM: the stream is as
+     * good as dead, abort it. SP_INVALID: it makes no sense here, or would not be one head on the
+     * wire. */
     enum sp_err (*send_head)(struct http_stream *s, const struct http_head *head, bool end);
     /* Takes all of `data` (moved, no copy), which may be empty with `end`. More or less than the
      * head promised: SP_INVALID, and the stream must be aborted. */
