@@ -222,6 +222,8 @@ static void rest(struct http1_session *s)
 void http1_session_run(struct http1_session *s)
 {
     SP_ASSERT(!s->running);
+    if (s->stream.vc != NULL)
+        ethread_timer_cancel(s->stream.vc->thread, &s->wake); /* this is what it was for */
     s->running = true;
     while (s->stream.vc != NULL && step(s))
         ;

@@ -43,7 +43,7 @@ static void start(struct net_vconnection *vc)
     net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
 }
 
-static int accept_event(struct continuation *c, int event, void *data)
+static int session_accept(struct continuation *c, int event, void *data)
 {
     (void)c;
     if (event == NET_EVENT_ACCEPT) {
@@ -59,7 +59,7 @@ static int accept_event(struct continuation *c, int event, void *data)
 
 struct continuation *http_session_accept(void)
 {
-    static struct continuation accept = {.handler = accept_event, .tag = "http_session_accept"};
+    static struct continuation accept = {.handler = session_accept, .tag = "http_session_accept"};
 
     return &accept;
 }
