@@ -31,7 +31,19 @@
     X(tls_handshakes_failed,       "handshakes",  "handshakes that did not complete")              \
     X(tls_handshake_timeouts,      "handshakes",  "handshakes that took too long")                 \
     X(tls_plain_http,              "connections", "plain HTTP on a TLS port")                      \
+    X(tls_failed_not_tls,          "handshakes",  "failed: the first bytes were neither TLS nor HTTP") \
+    X(tls_failed_version,          "handshakes",  "failed: no common protocol version")            \
+    X(tls_failed_cipher,           "handshakes",  "failed: no common cipher suite, group or signature") \
+    X(tls_failed_sni,              "handshakes",  "failed: the requested name is not served here") \
+    X(tls_failed_alpn,             "handshakes",  "failed: no common application protocol")        \
+    X(tls_failed_alert,            "handshakes",  "failed: the peer sent an alert")                \
+    X(tls_failed_protocol,         "handshakes",  "failed: the peer broke the protocol")           \
+    X(tls_failed_gone,             "handshakes",  "failed: the peer went away")                    \
+    X(tls_failed_other,            "handshakes",  "failed: memory, the library, shutdown")         \
+    X(tls_handshake_us,            "microseconds", "spent in the steps of completed handshakes")   \
     X(tls_truncated,               "connections", "streams that ended without close_notify")       \
+    X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
+    X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \
     X(tls_migrations,              "connections", "connections handed from ET_SSL to ET_NET")      \
     X(http_requests,               "requests",    "requests whose head was read")                  \
     X(http_responses_2xx,          "responses",   "final responses 200 to 299, and 101")           \

@@ -1,0 +1,33 @@
+/* What the listeners of one TLS port share: the policy (versions, suites, ALPN), the certificates
+ * of the moment, the ticket keys. net_accept_options.tls points to it; a listener holds a
+ * reference, and a connection its listener.
+ *
+ * Certificates change by ssl_port_set_store(); ticket keys stay, so clients resume across a change.
+ * Thread: any. */
+#pragma once
+
+#include <sallyport/base/err.h>
+#include <sallyport/base/view.h>
+#include <sallyport/config/config.h>
+#include <sallyport/tls/cert_store.h>
+
+struct ssl_port;
+
+struct ssl_port_options {
+    const struct tls_port_conf *conf; /* read during the call only */
+    struct cert_store *store;         /* borrowed: the port takes a reference of its own */
+    /* A whole HTTP/1.1 response for who speaks plain HTTP to the port; copied. Empty: such a
+     * connection is closed without a word. */
+    struct view plain_http_answer;
+};
+
+/* SP_NOMEM, or SP_TLS_INTERNAL when the library refuses the policy (logged). */
+enum sp_err ssl_port_new(const struct ssl_port_options *options, struct ssl_port **out)
+    SP_MUST_CHECK;
+struct ssl_port *ssl_port_ref(struct ssl_port *port);
+void ssl_port_unref(struct ssl_port *port); /* NULL is accepted */
+
+/* Handshakes that begin after this use `store` (borrowed, as above). Handshakes under way finish
+ * with what they began with; established connections use neither. May wait for a moment: not on a
+ * net thread. */
+void ssl_port_set_store(struct ssl_port *port, struct cert_store *store);

@@ -1,0 +1,64 @@
+/* SSLNetVConnection: a connection whose bytes travel in TLS records. The base does everything but
+ * the bytes: this class only encodes, decodes and shakes hands (struct net_vc_ops).
+ *
+ * Life: made without any cryptography; the SSL object comes with the client's first byte, the
+ * handshake-only state (struct tls_handshake) goes when the handshake ends. Between two steps it
+ * holds no I/O buffer but what a full socket or a paused reader forces on it. */
+#pragma once
+
+#include "cert_bundle.h"
+#include "tls_handshake.h"
+#include "tls_pacing.h"
+#include "tls_spill.h"
+
+#include <sallyport/net/net_vconnection.h>
+#include <sallyport/tls/ssl_net_processor.h>
+
+#include <openssl/ssl.h>
+
+/* KeyUpdates that a peer may have in hand; one more is earned by so many bytes of data. The bound
+ * of RFC 8446 5.5 is 2^24 records, so an honest peer needs none of this. */
+#define TLS_KEY_UPDATES_MAX      32
+#define TLS_BYTES_PER_KEY_UPDATE 65536
+/* Refused with a warning alert (RFC 5746 4.5), so often; then the connection is closed. */
+#define TLS_RENEGOTIATIONS_MAX   3
+
+struct ssl_net_vconnection {
+    struct net_vconnection super;
+    struct ssl_net_processor *processor; /* borrowed */
+    struct ssl_port *port;               /* borrowed from the listener, which super holds */
+    struct tls_handshake *hs;            /* owned; NULL before the first step and when it is over */
+    SSL *ssl;                            /* owned; NULL until the client's first byte is there */
+    struct tls_thread *thread; /* borrowed; whose BIO `ssl` has; NULL: none yet on this thread */
+    struct tls_label *bundle;  /* owned reference; the bundle that served it */
+    struct tls_spill in;       /* received, not yet decrypted */
+    struct tls_spill out;      /* encrypted, not yet taken by the socket */
+    struct tls_pacing pacing;
+    uint64_t key_update_bytes; /* of data since the last KeyUpdate was earned */
+    uint32_t handshake_us, wait_us;
+    enum sp_err broken; /* nothing more can be read or written; SP_OK: it can */
+    uint8_t key_updates_left;
+    uint8_t renegotiations;
+    bool handshake_counted; /* its failure was counted and logged */
+    bool resumed;
+    bool fin_when_flushed; /* shutdown(SHUT_WR) waits for `out` */
+};
+
+extern const struct net_vc_ops ssl_net_vc_ops;
+
+/* Takes over the reference that `na` is. NULL: out of memory, nothing was taken. */
+struct net_vconnection *ssl_net_vc_new(struct ssl_net_processor *processor, struct net_accept *na,
+                                       int fd) SP_MUST_CHECK;
+
+static inline struct ssl_net_vconnection *ssl_net_vc_of(struct net_vconnection *vc)
+{
+    SP_ASSERT(vc->ops == &ssl_net_vc_ops);
+    return container_of(vc, struct ssl_net_vconnection, super);
+}
+static inline const struct ssl_net_vconnection *
+ssl_net_vc_of_const(const struct net_vconnection *vc)
+{
+    _Static_assert(offsetof(struct ssl_net_vconnection, super) == 0, "the base comes first");
+    SP_ASSERT(vc->ops == &ssl_net_vc_ops);
+    return (const struct ssl_net_vconnection *)(const void *)vc;
+}

@@ -1,0 +1,87 @@
+#include "ssl_port_internal.h"
+#include "tls_context.h"
+#include "tls_error.h"
+
+#include <sallyport/base/log.h>
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum sp_err port_fill(struct ssl_port *port, const struct ssl_port_options *options)
+{
+    struct tls_failure failure;
+
+    port->ctx = tls_context_new(options->conf);
+    if (port->ctx == NULL) {
+        failure = tls_error_take();
+        LOG_ERROR(TLS, "err=%s reason=\"%s\" the port's TLS settings were refused",
+                  sp_err_label(failure.err), failure.reason == NULL ? "" : failure.reason);
+        return failure.err == SP_NOMEM ? SP_NOMEM : SP_TLS_INTERNAL;
+    }
+    port->tickets = tls_tickets_new(options->conf->ticket_lifetime_s);
+    if (port->tickets == NULL)
+        return SP_NOMEM;
+    port->handshake_timeout_ms = options->conf->handshake_timeout_ms;
+    port->alpn = options->conf->alpn;
+    port->answer_len = options->plain_http_answer.len;
+    if (port->answer_len > 0)
+        memcpy(port->answer, options->plain_http_answer.p, port->answer_len);
+    atomic_init(&port->store, cert_store_ref(options->store));
+    return SP_OK;
+}
+
+enum sp_err ssl_port_new(const struct ssl_port_options *options, struct ssl_port **out)
+{
+    struct ssl_port *port = calloc(1, sizeof(*port) + options->plain_http_answer.len);
+    enum sp_err err;
+
+    if (port == NULL)
+        return SP_NOMEM;
+    atomic_init(&port->refs, 1);
+    err = port_fill(port, options);
+    if (err != SP_OK) {
+        ssl_port_unref(port);
+        return err;
+    }
+    *out = port;
+    return SP_OK;
+}
+
+struct ssl_port *ssl_port_ref(struct ssl_port *port)
+{
+    atomic_fetch_add_explicit(&port->refs, 1, memory_order_relaxed);
+    return port;
+}
+
+void ssl_port_unref(struct ssl_port *port)
+{
+    if (port == NULL || atomic_fetch_sub_explicit(&port->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    cert_store_unref(atomic_load_explicit(&port->store, memory_order_relaxed));
+    tls_tickets_free(port->tickets);
+    SSL_CTX_free(port->ctx);
+    free(port);
+}
+
+/* The writer waits for readers, never the other way round: a reader announces itself, looks, takes
+ * its reference and leaves. All of it sequentially consistent: a reader that the writer did not see
+ * sees the new pointer. */
+struct cert_store *ssl_port_store(struct ssl_port *port)
+{
+    struct cert_store *store;
+
+    atomic_fetch_add(&port->readers, 1);
+    store = cert_store_ref(atomic_load(&port->store));
+    atomic_fetch_sub(&port->readers, 1);
+    return store;
+}
+
+void ssl_port_set_store(struct ssl_port *port, struct cert_store *store)
+{
+    struct cert_store *old = atomic_exchange(&port->store, cert_store_ref(store));
+
+    while (atomic_load(&port->readers) != 0)
+        (void)sched_yield(); /* for as long as a reader needs for three instructions */
+    cert_store_unref(old);
+}

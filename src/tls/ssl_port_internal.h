@@ -1,0 +1,26 @@
+/* A port as the handshake sees it. */
+#pragma once
+
+#include "cert_bundle.h"
+#include "tls_tickets.h"
+
+#include <sallyport/tls/ssl_port.h>
+
+#include <openssl/ssl.h>
+
+#include <stdatomic.h>
+
+struct ssl_port {
+    atomic_uint refs;
+    atomic_uint readers; /* threads that are between looking at `store` and holding it */
+    _Atomic(struct cert_store *) store; /* owned reference */
+    SSL_CTX *ctx;                       /* owned */
+    struct tls_tickets *tickets;        /* owned */
+    uint32_t handshake_timeout_ms;
+    uint32_t alpn; /* ALPN_* bits */
+    size_t answer_len;
+    char answer[]; /* to plain HTTP */
+};
+
+/* The certificates of the moment, with a reference for the caller. Never waits. */
+struct cert_store *ssl_port_store(struct ssl_port *port);

@@ -1,0 +1,59 @@
+/* The handshake of one connection, a step at a time.
+ *
+ *     WAIT_HELLO --first byte is TLS--> NEGOTIATE --Finished--> FLUSH --all sent--> DONE
+ *         |                                 |                      |
+ *         +--plain HTTP: answered--> LINGER-+--anything wrong------+--------------> FAILED
+ *
+ * WAIT_HELLO holds no SSL object; LINGER waits for the peer to take the answer and leave. Whatever
+ * way it ends, it is counted once, and a failure is one line in the log. */
+#pragma once
+
+#include <sallyport/net/io_result.h>
+
+#include <openssl/ssl.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ssl_net_vconnection;
+struct cert_store;
+struct cert_bundle;
+
+#define TLS_BIT(state) (1U << TLS_HS_##state)
+/* X(state, where it may go) */
+#define TLS_HS_STATES(X)                                                  \
+    X(WAIT_HELLO, TLS_BIT(NEGOTIATE) | TLS_BIT(LINGER) | TLS_BIT(FAILED)) \
+    X(NEGOTIATE, TLS_BIT(FLUSH) | TLS_BIT(FAILED))                        \
+    X(FLUSH, TLS_BIT(DONE) | TLS_BIT(FAILED))                             \
+    X(LINGER, TLS_BIT(FAILED))                                            \
+    X(DONE, 0U)                                                           \
+    X(FAILED, 0U)
+
+enum tls_hs_state {
+#define X(name, next) TLS_HS_##name,
+    TLS_HS_STATES(X)
+#undef X
+};
+
+/* A handshake's own memory; gone with its end. */
+struct tls_handshake {
+    struct ssl_net_vconnection *vc;   /* borrowed: its owner */
+    struct cert_store *store;         /* owned reference, from NEGOTIATE on: a reload may come */
+    const struct cert_bundle *bundle; /* borrowed from `store`; NULL: not chosen yet */
+    enum tls_hs_state state;
+    enum sp_err err;    /* why it fails, where that is known better than by OpenSSL; SP_OK: not */
+    const char *reason; /* OpenSSL's words, static; NULL: none */
+    int alert_sent;     /* AlertDescription; -1: none */
+    int alert_received;
+    int64_t spent_ns; /* in its steps so far */
+    bool got_bytes;   /* from the peer */
+    uint8_t sni_len;
+    char sni[255]; /* as asked for; peer bytes */
+};
+
+/* net_vc_ops.advance */
+struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc);
+/* The connection closes in VC_HANDSHAKE: counts and logs the failure, unless that was done. */
+void tls_handshake_abandon(struct ssl_net_vconnection *vc, enum sp_err err);
+void tls_handshake_free(struct tls_handshake *hs); /* NULL is accepted */
+const char *tls_hs_state_name(enum tls_hs_state state);

@@ -1,0 +1,48 @@
+/* What this program itself looks at of a client's first bytes: TLS or HTTP, and the requested name.
+ * The input is used as both. */
+#include "cert_names.h"
+#include "tls_client_hello.h"
+#include "tls_first_bytes.h"
+
+#include <sallyport/base/compiler.h>
+
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* An answer, once given, stays whatever follows; and enough bytes give one. */
+static void first_bytes(struct view bytes)
+{
+    enum tls_first_bytes last = TLS_FIRST_MORE;
+
+    for (size_t len = 0; len <= bytes.len && len <= TLS_FIRST_BYTES_MAX; len++) {
+        enum tls_first_bytes now = tls_first_bytes(view_head(bytes, len));
+
+        SP_ASSERT(last == TLS_FIRST_MORE || now == last);
+        SP_ASSERT(len < TLS_FIRST_BYTES_MAX || now != TLS_FIRST_MORE);
+        last = now;
+    }
+}
+
+/* The name lies inside the extension; what is normal stays as it is when made normal again. */
+static void requested_name(struct view extension)
+{
+    char first[CERT_NAME_MAX], second[CERT_NAME_MAX];
+    struct view sni = tls_sni_of(extension), normal, again;
+
+    SP_ASSERT(sni.len == 0 ||
+              (sni.p >= extension.p && sni.p + sni.len <= extension.p + extension.len));
+    normal = cert_name_normal(sni.len > 0 ? sni : extension, first);
+    SP_ASSERT(normal.len <= CERT_NAME_MAX);
+    again = cert_name_normal(normal, second);
+    SP_ASSERT(view_eq(normal, again));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct view bytes = {(const char *)data, size};
+
+    first_bytes(bytes);
+    requested_name(bytes);
+    return 0;
+}
