@@ -166,10 +166,11 @@ void http1_session_refuse(struct http1_session *s, enum http_error why)
 static bool tell_body(struct http1_session *s, struct iobuf *data, bool end)
 {
     struct http_stream *stream = &s->stream;
+    struct http_stream_user *user = stream->user;
 
     stream->bytes_received += data->len;
     stream->recv_ended = end;
-    stream->user->ops->body(stream->user, stream, data, end);
+    user->ops->body(user, stream, data, end);
     iobuf_clear(data); /* what the user left */
     return stream->user != NULL && stream->vc != NULL;
 }

@@ -234,8 +234,10 @@ static enum sp_err send_trailers(struct http_stream *stream, const struct http_f
 
 static size_t send_queued(const struct http_stream *stream)
 {
-    return container_of((struct http_stream *)(uintptr_t)stream, struct http1_session, stream)
-        ->out.len;
+    const struct http1_session *s =
+        (const void *)((const char *)stream - offsetof(struct http1_session, stream));
+
+    return s->out.len;
 }
 
 static void pause_body(struct http_stream *stream)

@@ -114,8 +114,14 @@ static void take_final(struct http1_upstream *up, struct http_head *head)
     stream->user->ops->head(stream->user, stream, head, up->body.ended);
 }
 
-static void take_head(struct http1_upstream *up, struct http_head *head)
+static void take_head(struct http1_upstream *up, struct view bytes,
+                      const struct http1_limits *limits)
 {
+    struct http_head *head = NULL;
+
+    up->trouble = read_head(up, bytes, limits, &head);
+    if (head == NULL)
+        return;
     if (head->status / 100 == 1 && head->status != 101)
         take_interim(up, head);
     else if (head->body == HTTP_BODY_TUNNEL && up->protocol.len == 0)
@@ -128,7 +134,6 @@ bool http1_upstream_step_await(struct http1_upstream *up)
 {
     const struct http1_limits limits = parser_limits(up);
     enum http_error error = HTTP_ERROR_NONE;
-    struct http_head *head = NULL;
     struct view bytes;
 
     if (up->in.len == 0 && !up->peer_ended)
@@ -143,13 +148,9 @@ bool http1_upstream_step_await(struct http1_upstream *up)
         if (up->peer_ended)
             up->trouble = no_response_error(up);
         return up->peer_ended;
-    case HTTP1_SCAN_ERROR: error = http1_upstream_error(error); break;
-    case HTTP1_SCAN_DONE: error = read_head(up, bytes, &limits, &head); break;
+    case HTTP1_SCAN_ERROR: up->trouble = http1_upstream_error(error); break;
+    case HTTP1_SCAN_DONE: take_head(up, bytes, &limits); break;
     }
-    if (error != HTTP_ERROR_NONE)
-        up->trouble = error;
-    else
-        take_head(up, head);
     return true;
 }
 
@@ -159,12 +160,13 @@ bool http1_upstream_step_await(struct http1_upstream *up)
 static bool tell_body(struct http1_upstream *up, struct iobuf *data, bool end)
 {
     struct http_stream *stream = &up->stream;
+    struct http_stream_user *user = stream->user;
 
     stream->bytes_received += data->len;
     stream->recv_ended = end;
     if (end && up->state == HTTP1_UPSTREAM_BODY)
         http1_upstream_enter(up, HTTP1_UPSTREAM_DONE);
-    stream->user->ops->body(stream->user, stream, data, end);
+    user->ops->body(user, stream, data, end);
     iobuf_clear(data); /* what the user left */
     return stream->user != NULL && stream->vc != NULL;
 }

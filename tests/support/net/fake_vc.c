@@ -29,7 +29,9 @@ static struct {
 
 static struct fake_peer *peer_of(const struct net_vconnection *vc)
 {
-    return container_of((struct net_vconnection *)(uintptr_t)vc, struct fake_vc, super)->peer;
+    const struct fake_vc *fake = (const void *)((const char *)vc - offsetof(struct fake_vc, super));
+
+    return fake->peer;
 }
 
 /* Room for n bytes and a NUL. So much from the start that a test which makes allocations fail does
@@ -179,7 +181,7 @@ void fake_net_open(void)
     assert_non_null(net.ep);
     net.core = net_core_new(net.ep, &(struct net_core_options){
                                         .n_net_threads = 1,
-                                        .default_inactivity_ms = 300 * 1000,
+                                        .default_inactivity_ms = 300000,
                                         .handshake_budget_ns = INT64_MAX,
                                     });
     assert_non_null(net.core);

@@ -84,7 +84,7 @@ static void a_client_is_not_timed_while_it_waits_for_us(void **state)
 {
     (void)state;
     says(GET);
-    fake_net_pass_ms(3600 * 1000);
+    fake_net_pass_ms(3600000);
     recorder_answer(request(0), 200, "late");
     fake_net_turn();
     assert_true(ends_with(got(), "late"));
@@ -97,7 +97,7 @@ static void a_paused_body_is_not_timed(void **state)
     fix.conf.limits.min_rate_bytes_per_s = 100;
     says(POST "abc");
     request(0)->s->ops->pause(request(0)->s);
-    fake_net_pass_slowly_ms(3600 * 1000, 20 * 1000);
+    fake_net_pass_slowly_ms(3600000, 20000);
     assert_string_equal(told(0), "POST:/ body");
     request(0)->s->ops->resume(request(0)->s);
     fake_net_turn();

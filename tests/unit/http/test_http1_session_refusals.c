@@ -42,8 +42,7 @@ static void each_malformed_head_is_answered_and_the_connection_ends(void **state
 /* Each would be two messages to one parser and one to another: whatever follows is not looked at.
  */
 static const char *const smuggling[] = {
-    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: "
-    "chunked\r\n\r\n0\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nContent-Length: 5\r\n\r\nabcde",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +6\r\n\r\n123456",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",

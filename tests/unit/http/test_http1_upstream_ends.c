@@ -37,7 +37,7 @@ static void the_deadline_starts_when_the_request_is_sent(void **state)
 {
     (void)state;
     begin_upload();
-    fake_net_pass_ms(3600 * 1000); /* our client takes its time */
+    fake_net_pass_ms(3600000); /* our client takes its time */
     assert_string_equal(user.log, "");
     assert_int_equal(recorder_send_text(&user, "x", true), SP_OK);
     fake_net_turn();
@@ -66,7 +66,7 @@ static void a_body_must_go_on_unless_we_paused_it(void **state)
     begin_get();
     says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
     user.s->ops->pause(user.s);
-    fake_net_pass_ms(3600 * 1000);
+    fake_net_pass_ms(3600000);
     assert_string_equal(user.log, "head(200) body");
     user.s->ops->resume(user.s);
     fake_net_turn();
