@@ -9,22 +9,12 @@
 
 #include <inttypes.h>
 
-static struct continuation *user_of(const struct net_vconnection *vc)
-{
-    if (vc->read.vio.cont != NULL)
-        return vc->read.vio.cont;
-    return vc->write.vio.cont != NULL ? vc->write.vio.cont : vc->cont;
-}
-
 /* Nobody uses it yet: the net layer itself decides. */
 static bool expired_before_use(struct net_vconnection *vc)
 {
     switch (vc->phase) {
     case VC_CONNECTING: net_connect_failed(vc, SP_CONN_TIMEOUT, 0); return true;
-    case VC_HANDSHAKE:
-        vc->err = SP_TLS_TIMEOUT;
-        net_vc_do_io_close(vc, VC_CLOSE_ABORT);
-        return true;
+    case VC_HANDSHAKE: net_vc_handshake_failed(vc, SP_TLS_TIMEOUT, VC_CLOSE_ABORT); return true;
     case VC_OPEN: break;
     }
     return false;
@@ -37,7 +27,7 @@ static void expired(struct net_vconnection *vc, int event, enum sp_err err)
     if (expired_before_use(vc))
         return;
     vc->err = err;
-    user = user_of(vc);
+    user = net_vc_user(vc);
     if (user == NULL) {
         LOG_DEBUG(NET, "vc=%" PRIu64 " err=%s nobody to tell", vc->id, sp_err_label(err));
         net_vc_do_io_close(vc, VC_CLOSE_ABORT);

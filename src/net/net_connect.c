@@ -16,6 +16,14 @@ static bool tell_open(struct net_vconnection *vc)
     return net_vc_signal(vc, vc->cont, NET_EVENT_OPEN, vc) == VC_ALIVE;
 }
 
+void net_connect_usable(struct net_vconnection *vc)
+{
+    if (!tell_open(vc))
+        return;
+    net_handler_ready(vc->nh, vc, &vc->write); /* what was asked for before it stood */
+    net_handler_ready(vc->nh, vc, &vc->read);
+}
+
 /* The socket is connected: a transport with a handshake goes on with that, another is usable. */
 static void established(struct net_vconnection *vc)
 {
@@ -28,16 +36,14 @@ static void established(struct net_vconnection *vc)
         return;
     }
     net_vc_set_active_timeout(vc, 0);
-    if (!tell_open(vc))
-        return;
-    net_handler_ready(vc->nh, vc, &vc->write);
-    net_handler_ready(vc->nh, vc, &vc->read);
+    net_connect_usable(vc);
 }
 
 void net_connect_failed(struct net_vconnection *vc, enum sp_err err, int error_number)
 {
     struct net_open_failure failure = {.vc = vc, .err = err, .error_number = error_number};
-    struct continuation *user = vc->read.vio.cont != NULL ? vc->read.vio.cont : vc->cont;
+    /* A handshake's last word is an alert, which a reset would overtake. */
+    enum vc_close how = vc->phase == VC_HANDSHAKE ? VC_CLOSE_CLEAN : VC_CLOSE_ABORT;
 
     METRIC_INC(net_connect_errors);
     vc->err = err;
@@ -45,9 +51,9 @@ void net_connect_failed(struct net_vconnection *vc, enum sp_err err, int error_n
               error_number);
     if (!vc->open_told)
         (void)continuation_call(vc->cont, NET_EVENT_OPEN_FAILED, &failure);
-    else if (user != NULL)
-        (void)continuation_call(user, VC_EVENT_ERROR, &vc->read.vio);
-    net_vc_do_io_close(vc, VC_CLOSE_ABORT); /* harmless when the user did it */
+    else
+        (void)continuation_call(net_vc_user(vc), VC_EVENT_ERROR, &vc->read.vio);
+    net_vc_do_io_close(vc, how); /* harmless when the user did it */
 }
 
 static int pending_error(int fd)
@@ -62,7 +68,6 @@ static int pending_error(int fd)
 
 void net_connect_ready(struct net_vconnection *vc)
 {
-    vc->write.triggered = true;
     if (!list_is_linked(&vc->write.ready_link))
         list_push_back(&vc->nh->write_ready, &vc->write.ready_link);
 }
@@ -93,6 +98,9 @@ static struct net_vconnection *connect_start(struct net_processor *np,
     int fd;
 
     METRIC_INC(net_connects);
+    *err = SP_SHUTTING_DOWN;
+    if (atomic_load_explicit(&t->stopping, memory_order_relaxed))
+        return NULL; /* or a user that tries again would keep the thread from its end */
     *err = net_throttle_connect(core->throttle);
     if (*err != SP_OK)
         return NULL;
@@ -118,6 +126,7 @@ static struct net_vconnection *connect_start(struct net_processor *np,
         net_vc_discard(vc); /* releases the throttle and the descriptor */
         return NULL;
     }
+    *err = SP_OK;
     return vc;
 
 close_fd:

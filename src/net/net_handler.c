@@ -109,31 +109,39 @@ void net_handler_ready(struct net_handler *nh, struct net_vconnection *vc, struc
     list_push_back(lists[vc->phase == VC_HANDSHAKE][s == &vc->write], &s->ready_link);
 }
 
+/* Each edge is told once, so it is kept whatever the phase: with the news that the connection
+ * stands may come what the peer says first, and its end. */
+static void mark(struct net_vconnection *vc, uint32_t events, bool readable, bool writable)
+{
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        vc->peer_ended = true;
+    if ((events & EPOLLERR) != 0)
+        vc->socket_failed = true;
+    if (readable)
+        vc->read.triggered = true;
+    if (writable)
+        vc->write.triggered = true;
+}
+
 /* Step 3 of a turn for one connection. */
 void net_vc_ready(struct event_io *eio, uint32_t events)
 {
     struct net_vconnection *vc = container_of(eio, struct net_vconnection, eio);
 
+    bool readable = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    bool writable = (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+
     if (vc->closed)
         return; /* closed earlier in this batch */
+    mark(vc, events, readable, writable);
     if (vc->phase == VC_CONNECTING) {
         net_connect_ready(vc);
         return;
     }
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        vc->peer_ended = true;
-    if ((events & EPOLLERR) != 0)
-        vc->socket_failed = true;
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        vc->read.triggered = true;
-        if (vc->phase != VC_HANDSHAKE || !vc->handshake_wants_write)
-            net_handler_ready(vc->nh, vc, &vc->read);
-    }
-    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
-        vc->write.triggered = true;
-        if (vc->phase != VC_HANDSHAKE || vc->handshake_wants_write)
-            net_handler_ready(vc->nh, vc, &vc->write);
-    }
+    if (readable && (vc->phase != VC_HANDSHAKE || !vc->handshake_wants_write))
+        net_handler_ready(vc->nh, vc, &vc->read);
+    if (writable && (vc->phase != VC_HANDSHAKE || vc->handshake_wants_write))
+        net_handler_ready(vc->nh, vc, &vc->write);
 }
 
 /* Runs each connection that stands on the list now, once; who queues itself again waits for the
@@ -268,12 +276,10 @@ void net_handler_close_all(struct net_handler *nh)
 
     while ((n = list_first(&nh->open)) != NULL) {
         struct net_vconnection *vc = container_of(n, struct net_vconnection, open_link);
-        struct continuation *user = vc->read.vio.cont;
+        struct continuation *user = net_vc_user(vc);
 
         vc->err = SP_SHUTTING_DOWN;
-        if (user == NULL)
-            user = vc->write.vio.cont;
-        if (vc->phase == VC_CONNECTING)
+        if (vc->phase != VC_OPEN && vc->accept == NULL)
             net_connect_failed(vc, SP_SHUTTING_DOWN, 0);
         else if (user == NULL || net_vc_signal(vc, user, VC_EVENT_ERROR, &vc->read.vio) == VC_ALIVE)
             net_vc_do_io_close(vc, VC_CLOSE_ABORT);

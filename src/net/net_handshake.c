@@ -42,8 +42,7 @@ static void set_open(struct net_vconnection *vc)
 void net_vc_deliver(struct net_vconnection *vc)
 {
     if (vc->accept == NULL) {
-        vc->open_told = true;
-        (void)continuation_call(vc->cont, NET_EVENT_OPEN, vc);
+        net_connect_usable(vc);
         return;
     }
     if (!on_data_thread(vc)) {
@@ -55,6 +54,16 @@ void net_vc_deliver(struct net_vconnection *vc)
         return;
     if (vc->read.vio.cont == NULL && vc->write.vio.cont == NULL)
         LOG_DEBUG(NET, "vc=%" PRIu64 " accepted and not yet used", vc->id);
+}
+
+void net_vc_handshake_failed(struct net_vconnection *vc, enum sp_err err, enum vc_close how)
+{
+    if (vc->accept == NULL) {
+        net_connect_failed(vc, err, 0);
+        return;
+    }
+    vc->err = err;
+    net_vc_do_io_close(vc, how); /* it has no user yet */
 }
 
 void net_vc_handshake_step(struct net_vconnection *vc)
@@ -75,10 +84,7 @@ void net_vc_handshake_step(struct net_vconnection *vc)
         vc->handshake_wants_write = true;
         net_vc_wait_writable(vc);
         break;
-    case IO_EOF:
-    case IO_ERROR:
-        vc->err = r.status == IO_EOF ? SP_PEER_CLOSED : r.err;
-        net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
-        break;
+    case IO_EOF: net_vc_handshake_failed(vc, SP_PEER_CLOSED, VC_CLOSE_CLEAN); break;
+    case IO_ERROR: net_vc_handshake_failed(vc, r.err, VC_CLOSE_CLEAN); break;
     }
 }

@@ -14,6 +14,14 @@ net_vc_signal(struct net_vconnection *vc, struct continuation *c, int event, voi
     return vc->closed ? VC_GONE : VC_ALIVE;
 }
 
+/* Who is told what concerns the connection as a whole; NULL: nobody yet. */
+static inline struct continuation *net_vc_user(const struct net_vconnection *vc)
+{
+    if (vc->read.vio.cont != NULL)
+        return vc->read.vio.cont;
+    return vc->write.vio.cont != NULL ? vc->write.vio.cont : vc->cont;
+}
+
 /* One step of a direction of an open connection (net_io.c). Each may close it. */
 void net_vc_read_step(struct net_vconnection *vc);
 void net_vc_write_step(struct net_vconnection *vc);
@@ -36,10 +44,15 @@ void net_vc_ready(struct event_io *eio, uint32_t events);
  * the user. */
 void net_vc_handshake_step(struct net_vconnection *vc);
 void net_vc_deliver(struct net_vconnection *vc);
-/* A connecting socket became ready: marks only. The step tells the user (net_connect.c). */
+/* A connecting socket became ready: queues only. The step tells the user (net_connect.c). */
 void net_connect_ready(struct net_vconnection *vc);
 void net_connect_step(struct net_vconnection *vc);
+/* An outgoing connection is usable, its handshake included; or will not be, and is closed. Either
+ * way its user is told. */
+void net_connect_usable(struct net_vconnection *vc);
 void net_connect_failed(struct net_vconnection *vc, enum sp_err err, int error_number);
+/* A handshake, of either side, came to nothing. */
+void net_vc_handshake_failed(struct net_vconnection *vc, enum sp_err err, enum vc_close how);
 
 /* The timers of a connection (inactivity_cop.c). */
 void inactivity_cop_init(struct net_vconnection *vc);

@@ -239,6 +239,15 @@ static bool write_flush(struct net_vconnection *vc)
     return false;
 }
 
+/* What this step may still send: the buffer can hold more than was asked to be written. */
+static size_t write_room(const struct vio *vio, size_t sent)
+{
+    int64_t left = vio->nbytes - vio->ndone;
+    size_t room = WRITE_STEP_BYTES - sent;
+
+    return left < (int64_t)room ? (size_t)left : room;
+}
+
 /* Gives the transport what the buffer holds. False: the connection has failed. */
 static bool write_buffer(struct net_vconnection *vc, size_t *sent)
 {
@@ -246,7 +255,7 @@ static bool write_buffer(struct net_vconnection *vc, size_t *sent)
     struct iovec iov[NET_VC_MAX_IOV];
 
     while (vc->write.triggered && *sent < WRITE_STEP_BYTES) {
-        int n_iov = iobuf_peek(vio->buf, iov, NET_VC_MAX_IOV, WRITE_STEP_BYTES - *sent);
+        int n_iov = iobuf_peek(vio->buf, iov, NET_VC_MAX_IOV, write_room(vio, *sent));
         struct io_result r;
 
         if (n_iov == 0)
@@ -308,7 +317,7 @@ void net_vc_write_step(struct net_vconnection *vc)
         return;
     if (sent > 0 && !write_flush(vc))
         return; /* told when it is flushed: only then the bytes are gone */
-    if (vc->shutdown_when_flushed && (vio->buf == NULL || vio->buf->len == 0))
+    if (vc->shutdown_when_flushed && (!has_buffer || vio->buf->len == 0))
         write_end(vc);
     if (has_buffer && (sent > 0 || had_flush))
         write_tell(vc, sent > 0 ? sent : 1);

@@ -60,7 +60,7 @@ struct net_open_failure {
  * NET_EVENT_OPEN_FAILED.
  * The connection is returned at once so that it can be closed while pending; its event comes in a
  * later turn or later in this one, never inside this call. NULL: nothing was started, *err says
- * why, and no event comes. */
+ * why (SP_SHUTTING_DOWN: the thread is ending), and no event comes. */
 struct net_vconnection *net_processor_connect_re(struct net_processor *np,
                                                  const struct net_connect_options *options,
                                                  struct continuation *c, enum sp_err *err)

@@ -2,6 +2,7 @@
 
 #include "unit_test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -40,6 +41,18 @@ int64_t net_fixture_now_ms(void)
     return fake_now_ms;
 }
 
+static int count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL) // NOLINT(concurrency-mt-unsafe)
+        n++;
+    (void)closedir(dir);
+    return n;
+}
+
 static void listener_destroy(struct net_accept *na)
 {
     (void)na; /* a field of the fixture */
@@ -58,6 +71,7 @@ void net_fixture_open(struct net_fixture *f, const struct net_core_options *opti
 
     net_fixture_set_clock(1000);
     memset(f, 0, sizeof(*f));
+    f->n_fds = count_fds();
     f->ep = event_processor_new();
     assert_non_null(f->ep);
     f->core = net_core_new(f->ep, options != NULL ? options : &defaults);
@@ -99,6 +113,7 @@ void net_fixture_close(struct net_fixture *f)
     event_processor_stop(f->ep);
     net_core_free(f->core);
     event_processor_free(f->ep);
+    assert_int_equal(count_fds(), f->n_fds);
     iobuf_thread_fini();
     clock_set_for_test(NULL);
 }

@@ -21,10 +21,12 @@ struct net_fixture {
     struct ethread *thread;     /* whose turns are run: the first of ET_NET */
     struct net_handler *nh;     /* its handler */
     struct net_accept listener; /* never opened: what accepted connections refer to */
+    int n_fds;                  /* open descriptors before */
 };
 
 /* `options` NULL: one thread, no limits, an inactivity timeout of 300 s. */
 void net_fixture_open(struct net_fixture *f, const struct net_core_options *options);
+/* Fails the test when a connection is still counted or a descriptor still open. */
 void net_fixture_close(struct net_fixture *f);
 /* The test's thread is `t` from here on. */
 void net_fixture_use(struct net_fixture *f, struct ethread *t);
