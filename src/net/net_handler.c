@@ -51,6 +51,7 @@ enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, stru
 
 void net_handler_fini(struct net_handler *nh)
 {
+    net_dns_free(nh->dns);
     event_io_stop(&nh->signal);
     (void)close(nh->pd.epoll_fd);
 }

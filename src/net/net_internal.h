@@ -38,6 +38,9 @@ static inline bool net_vc_can_read(const struct net_vconnection *vc)
 #define NET_HANDLER_OFFSET ((size_t)0)
 void net_handler_close_all(struct net_handler *nh);
 
+/* NULL is accepted. Queries that are under way end without a word. */
+void net_dns_free(struct net_dns *dns);
+
 /* Readiness of a connection (net_handler.c): the ready function of its event_io. */
 void net_vc_ready(struct event_io *eio, uint32_t events);
 /* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or

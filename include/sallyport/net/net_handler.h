@@ -13,6 +13,8 @@
 
 #include <sallyport/net/net_vconnection.h>
 
+struct net_dns;
+
 struct net_handler {
     struct ethread *thread;
     struct net_core *core;
@@ -25,6 +27,7 @@ struct net_handler {
     struct list keep_alive;   /* idle client connections, oldest first */
     struct list active;       /* client connections that serve a request, oldest first */
     struct list closed;       /* wait for the reaper */
+    struct net_dns *dns;    /* owned; NULL until this thread first resolves a name */
     uint32_t n_open, n_keep_alive, n_active;
     uint32_t n_handshakes;       /* connections in VC_HANDSHAKE */
     int64_t handshake_budget_ns; /* per turn; INT64_MAX: a thread of its own needs none */
