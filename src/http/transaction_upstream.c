@@ -115,7 +115,8 @@ static void upstream_failed(struct transaction *t, enum http_error why)
 {
     bool again = may_retry(t, why);
 
-    log_failure(t, why, again);
+    if (t->upstream != NULL) /* else the pool has said why it could not connect */
+        log_failure(t, why, again);
     if (http_error_status(why) == 502 || http_error_status(why) == 504)
         METRIC_INC(upstream_errors);
     t->answered_ns = clock_mono_ns();

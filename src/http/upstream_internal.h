@@ -39,10 +39,19 @@ struct pool_server {
     struct timer idle_timer; /* the oldest one's time limit */
 };
 
+/* net_dns.h, or a test. */
+struct upstream_resolver {
+    struct net_dns_query *(*resolve)(struct net_core *core, struct view host, uint16_t port,
+                                     struct continuation *c);
+    void (*cancel)(struct net_dns_query *q);
+};
+extern const struct upstream_resolver upstream_dns;
+
 struct upstream_pool {
     struct upstream_source source;
-    struct net_processor *np; /* borrowed */
-    struct upstream_set *set; /* borrowed */
+    const struct upstream_resolver *resolver; /* borrowed */
+    struct net_processor *np;                 /* borrowed */
+    struct upstream_set *set;                 /* borrowed */
     struct ethread *thread;
     struct pool_server *servers; /* owned; of all backends, in their order */
     uint32_t *first;             /* owned; per backend, its first one in `servers` */

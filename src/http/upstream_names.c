@@ -15,6 +15,9 @@ enum {
     RETRY_MS = 1000,      /* until the resolver is asked again after a failure */
 };
 
+const struct upstream_resolver upstream_dns = {.resolve = net_dns_resolve,
+                                               .cancel = net_dns_cancel};
+
 static bool is_literal(const struct pool_server *server)
 {
     return server->shared->conf->endpoint.len > 0;
@@ -101,8 +104,8 @@ static bool resolve(struct pool_server *server)
     struct upstream_names *names = &server->names;
 
     if (names->query == NULL)
-        names->query =
-            net_dns_resolve(server->pool->np->core, conf->host, conf->port, &names->cont);
+        names->query = server->pool->resolver->resolve(server->pool->np->core, conf->host,
+                                                       conf->port, &names->cont);
     return names->query != NULL;
 }
 
@@ -177,7 +180,7 @@ void upstream_names_fini(struct pool_server *server)
     struct list *n;
 
     if (names->query != NULL)
-        net_dns_cancel(names->query);
+        server->pool->resolver->cancel(names->query);
     while ((n = list_first(&names->waiters)) != NULL)
         upstream_wish_cancel(container_of(n, struct upstream_wish, link));
     free(names->v);

@@ -309,6 +309,7 @@ struct upstream_pool *upstream_pool_new(struct net_processor *np, struct upstrea
     if (pool == NULL)
         return NULL;
     pool->source.ops = &pool_source_ops;
+    pool->resolver = &upstream_dns;
     pool->np = np;
     pool->set = set;
     pool->thread = this_ethread();

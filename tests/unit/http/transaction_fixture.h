@@ -193,7 +193,7 @@ static inline int setup(void **state)
     fx.servers[1] = (struct server_conf){.name = VIEW("127.0.0.1:9002"), .host = VIEW("127.0.0.1")};
     fx.backend = (struct backend_conf){.name = VIEW("app"),
                                        .servers = fx.servers,
-                                       .n_servers = 1,
+                                       .n_servers = SP_COUNT_OF(fx.servers), /* 1 below */
                                        .retries = 1,
                                        .pass_host = true};
     fx.routes[0] = (struct route_conf){
@@ -208,6 +208,7 @@ static inline int setup(void **state)
                                 .n_backends = 1};
     fx.port = (struct http_port){.conf = &fx.port_conf, .config = &fx.config, .tls = true};
     fx.set = upstream_set_new(&fx.config);
+    fx.backend.n_servers = 1; /* a test may use more of those that the set knows */
     fx.source.super.ops = &source_ops;
     fx.env = (struct transaction_env){.config = &fx.config,
                                       .router = router_new(&fx.config),
