@@ -20,52 +20,67 @@ static const uint64_t connection_ids = BIT(CONNECTION) | BIT(CONTENT_LENGTH) |
 
 struct pen {
     struct iobuf *out; /* NULL: only counts */
-    size_t total;      /* bytes put so far */
-    size_t planned;    /* bytes in all, known when out is */
+    size_t left;       /* bytes still to come; while counting: bytes so far */
+    char *next, *end;  /* room in the piece that is being filled */
     struct iovec room[4];
-    int n_room, at;     /* the piece that is being filled */
-    size_t in_piece;    /* bytes of it that are filled */
-    size_t uncommitted; /* bytes filled in all pieces */
+    int n_room, at;     /* pieces reserved, and which is being filled */
+    size_t uncommitted; /* bytes in the pieces before that */
     enum sp_err err;
 };
 
-/* The reserved room is full: keep it, and reserve the rest. */
+static void pen_begin_piece(struct pen *pen, int at)
+{
+    pen->at = at;
+    pen->next = pen->room[at].iov_base;
+    pen->end = pen->next + pen->room[at].iov_len;
+}
+
+/* What was written is queued. */
+static void pen_commit(struct pen *pen)
+{
+    size_t in_piece =
+        pen->n_room == 0 ? 0 : (size_t)(pen->next - (char *)pen->room[pen->at].iov_base);
+
+    iobuf_commit(pen->out, pen->uncommitted + in_piece);
+    pen->uncommitted = 0;
+    pen->n_room = 0;
+}
+
+/* The piece is full: on to the next one, if need be of a new reservation. */
 static bool pen_turn_page(struct pen *pen)
 {
-    if (++pen->at < pen->n_room) {
-        pen->in_piece = 0;
+    if (pen->at + 1 < pen->n_room) {
+        pen->uncommitted += pen->room[pen->at].iov_len;
+        pen_begin_piece(pen, pen->at + 1);
         return true;
     }
-    iobuf_commit(pen->out, pen->uncommitted);
-    pen->n_room =
-        iobuf_reserve(pen->out, pen->planned - pen->total, pen->room, SP_COUNT_OF(pen->room));
-    pen->at = 0;
-    pen->in_piece = pen->uncommitted = 0;
-    if (pen->n_room == 0)
+    pen_commit(pen);
+    pen->n_room = iobuf_reserve(pen->out, pen->left, pen->room, SP_COUNT_OF(pen->room));
+    if (pen->n_room == 0) {
         pen->err = SP_NOMEM;
-    return pen->n_room > 0;
+        return false;
+    }
+    pen_begin_piece(pen, 0);
+    return true;
 }
 
 static void pen_put(struct pen *pen, struct view v)
 {
     if (pen->out == NULL) {
-        pen->total += v.len;
+        pen->left += v.len;
         return;
     }
     while (v.len > 0 && pen->err == SP_OK) {
-        size_t n = pen->n_room == 0 ? 0 : pen->room[pen->at].iov_len - pen->in_piece;
+        size_t n = (size_t)(pen->end - pen->next) < v.len ? (size_t)(pen->end - pen->next) : v.len;
 
         if (n == 0) {
             if (!pen_turn_page(pen))
                 return;
             continue;
         }
-        if (n > v.len)
-            n = v.len;
-        memcpy((char *)pen->room[pen->at].iov_base + pen->in_piece, v.p, n);
-        pen->in_piece += n;
-        pen->uncommitted += n;
-        pen->total += n;
+        memcpy(pen->next, v.p, n);
+        pen->next += n;
+        pen->left -= n;
         v = view_from(v, n);
     }
 }
@@ -190,9 +205,9 @@ enum sp_err http1_write_head(struct iobuf *out, const struct http_head *head,
     if (!is_writable(head, plan))
         return SP_INVALID;
     put_head(&count, head, plan);
-    pen.planned = count.total;
+    pen.left = count.left;
     put_head(&pen, head, plan);
-    iobuf_commit(out, pen.uncommitted);
+    pen_commit(&pen);
     return pen.err;
 }
 
@@ -293,8 +308,8 @@ enum sp_err http1_write_trailers(struct http1_writer *w, struct iobuf *out,
     if (!are_writable(trailers))
         return SP_INVALID;
     put_trailers(&count, trailers);
-    pen.planned = count.total;
+    pen.left = count.left;
     put_trailers(&pen, trailers);
-    iobuf_commit(out, pen.uncommitted);
+    pen_commit(&pen);
     return pen.err;
 }
