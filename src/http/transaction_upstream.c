@@ -78,6 +78,8 @@ void transaction_connect(struct transaction *t, const struct backend_conf *backe
     t->wish.done = wish_done;
     t->wish.user = &t->upstream_user;
     t->wish.backend = upstream_set_find(t->env->set, backend);
+    if (t->is_upgrade)
+        t->wish.tunnel_timeout_ms = t->port->conf->limits.tunnel_timeout_ms;
     ask(t);
 }
 

@@ -91,11 +91,14 @@ struct http_stream *upstream_pool_use(struct upstream_connection *conn, struct u
 {
     const struct backend_conf *backend = conn->server->backend;
     const struct http_limits_conf *limits = &conn->server->pool->set->config->limits;
+    /* A connection has one idle timeout. A request that hopes for a tunnel gets the tunnel's. */
+    uint32_t idle_ms = w->tunnel_timeout_ms > backend->idle_timeout_ms ? w->tunnel_timeout_ms
+                                                                       : backend->idle_timeout_ms;
 
     return http1_upstream_request(conn->up,
                                   &(struct http1_upstream_options){
                                       .response_timeout_ms = backend->response_timeout_ms,
-                                      .idle_timeout_ms = backend->idle_timeout_ms,
+                                      .idle_timeout_ms = idle_ms,
                                       .max_head_bytes = limits->max_head_bytes,
                                       .max_fields = limits->max_fields,
                                       .buffer_bytes = limits->buffer_bytes,

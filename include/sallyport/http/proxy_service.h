@@ -28,6 +28,6 @@ enum sp_err proxy_service_init(struct proxy_service *svc, struct net_core *core,
                                struct log_sink *access_log) SP_MUST_CHECK;
 /* After the threads have stopped, and after proxy_service_thread_fini() for each. */
 void proxy_service_fini(struct proxy_service *svc);
-/* On a data thread when it ends, after its connections were closed: lets the idle upstream
- * connections go. Harmless on a thread that had no request, and twice. */
+/* For a data thread, after its connections were closed: on it, or by anybody once it has stopped.
+ * Harmless for a thread that had no request, and twice. */
 void proxy_service_thread_fini(struct proxy_service *svc, struct ethread *t);

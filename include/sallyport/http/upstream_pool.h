@@ -51,7 +51,9 @@ struct upstream_wish {
     struct upstream_server *server; /* out: which one, also after a failure (may be NULL) */
     uint64_t tried;                 /* bit per server index < 64 that could not be reached, set by
                                        the pool: not again while others are left */
-    bool fresh;                     /* not a pooled connection: for a retry */
+    uint32_t tunnel_timeout_ms; /* the request asks for a tunnel, in which nothing may move for so
+                                   long; 0: it does not */
+    bool fresh;                 /* not a pooled connection: for a retry */
     /* Private to the pool; zero at first. */
     struct upstream_pool *pool; /* NULL: nothing is under way */
     struct upstream_connection *connecting;

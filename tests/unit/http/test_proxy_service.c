@@ -430,6 +430,23 @@ static void a_websocket_goes_through(void **state)
     assert_int_equal(GREW(http_upgrades), 1);
 }
 
+static void a_quiet_websocket_outlives_the_backends_idle_timeout(void **state)
+{
+    (void)state;
+    client_says("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    backend_accepts();
+    (void)backend_reads_until("\r\n\r\n");
+    backend_says("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                 "Upgrade: websocket\r\n\r\n");
+    (void)client_gets("\r\n\r\n");
+    fake_net_pass_slowly_ms(3500000, 10000);
+    assert_false(fx.client.closed);
+    client_says("ping");
+    (void)backend_reads_until("ping");
+    fake_net_pass_slowly_ms(3700000, 10000);
+    assert_true(fx.client.closed);
+}
+
 static void an_early_refusal_reaches_the_client(void **state)
 {
     (void)state;
@@ -551,6 +568,7 @@ int main(void)
         TEST(no_backend_means_a_page),
         TEST(what_is_no_request_gets_a_page_too),
         TEST(a_websocket_goes_through),
+        TEST(a_quiet_websocket_outlives_the_backends_idle_timeout),
         TEST(an_early_refusal_reaches_the_client),
         TEST(a_client_that_leaves_is_told_to_the_backend),
         TEST(a_silent_backend_is_not_waited_for_for_ever),
