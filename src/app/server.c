@@ -1,0 +1,243 @@
+/* The server as a whole. start() is the order in which things are made, end() its mirror. */
+#include "fd_limit.h"
+#include "metrics_log.h"
+#include "notify.h"
+#include "privileges.h"
+#include "server_internal.h"
+#include "signals.h"
+
+#include <sallyport/app/server.h>
+#include <sallyport/base/log.h>
+#include <sallyport/base/version.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MEMORY_SAMPLE_MS 1000
+
+bool server_refuse(const struct server *s, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    (void)fprintf(stderr, "sallyport: " VIEW_FMT ": %s\n", VIEW_ARG(s->config->file), text);
+    if (s->log != NULL && s->config->log.path.len > 0)
+        LOG_ERROR(APP, "cannot start: %s", text);
+    return false;
+}
+
+static uint32_t listeners_wanted(const struct config *config)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < config->n_ports; i++)
+        n += config->ports[i].n_endpoints;
+    return n;
+}
+
+/* Before the throttle is made: it works with the limit that holds. */
+static void raise_fd_limit(const struct server *s)
+{
+    const struct fd_demand demand = {
+        .max_connections = s->config->throttle.max_connections,
+        .n_listeners = listeners_wanted(s->config),
+        .n_threads = (uint32_t)(s->plan.net + s->plan.ssl + s->plan.task),
+    };
+    uint64_t limit = fd_limit_raise(), needed = fd_limit_needed(&demand);
+
+    if (limit < needed)
+        LOG_WARN(APP, "descriptors limit=%" PRIu64 " needed=%" PRIu64 " for max_connections=%u",
+                 limit, needed, demand.max_connections);
+}
+
+static struct net_core *core_new(const struct server *s)
+{
+    const struct throttle_conf *t = &s->config->throttle;
+    const struct net_core_options options = {
+        .n_net_threads = s->plan.net,
+        .default_inactivity_ms = t->default_inactivity_ms,
+        .max_keep_alive = t->max_keep_alive,
+        .handshake_budget_ns = (int64_t)s->config->handshake.budget_us * 1000,
+        .throttle = {.max_connections = t->max_connections,
+                     .max_connections_per_address = t->max_connections_per_address,
+                     .exempt = t->exempt,
+                     .n_exempt = t->n_exempt,
+                     .accept_headroom_percent = t->accept_headroom_percent,
+                     .connect_headroom_percent = t->connect_headroom_percent,
+                     .memory_ceiling_bytes = t->memory_ceiling_bytes},
+    };
+
+    return net_core_new(s->ep, &options);
+}
+
+/* Every thread, not yet running. */
+static bool make_threads(struct server *s)
+{
+    s->ep = event_processor_new();
+    if (s->ep != NULL)
+        s->core = core_new(s);
+    if (s->core == NULL)
+        return server_refuse(s, "/threads/net: %d threads cannot be made", s->plan.net);
+    s->core->et_task = event_processor_register(s->ep, "ET_TASK");
+    if (event_processor_spawn(s->ep, s->core->et_task,
+                              &(struct spawn_options){.n = s->plan.task}) != SP_OK)
+        return server_refuse(s, "/threads/task: %d threads cannot be made", s->plan.task);
+    net_processor_init(&s->tcp, &tcp_net_processor_ops, s->core);
+    s->ssl_started =
+        ssl_net_processor_start(&s->ssl, s->core, s->plan.ssl, s->plan.ssl_nice) == SP_OK;
+    return s->ssl_started ||
+           server_refuse(s, "/threads/ssl: %d threads cannot be made", s->plan.ssl);
+}
+
+struct data_thread *server_data_thread(const struct server *s, struct ethread *t)
+{
+    return ethread_storage(t, s->data_thread_offset);
+}
+
+static void make_data_threads(struct server *s)
+{
+    const struct thread_group *group = &s->ep->groups[s->core->et_net];
+
+    s->data_thread_offset = event_processor_allocate(s->ep, sizeof(struct data_thread));
+    for (int i = 0; i < group->n; i++) {
+        struct data_thread *dt = server_data_thread(s, group->threads[i]);
+
+        dt->server = s;
+        atomic_init(&dt->sweeping, false);
+    }
+}
+
+static bool make_service(struct server *s)
+{
+    enum sp_err err = proxy_service_init(&s->service, s->core, &s->tcp, s->config, s->access_log);
+
+    make_data_threads(s);
+    s->service_started = err == SP_OK;
+    return err == SP_OK || server_refuse(s, "backends: %s", sp_err_text(err));
+}
+
+/* Whom to become is known before anything is bound, so that a wrong name costs nothing. */
+static bool find_user(const struct server *s, struct privileges *user)
+{
+    struct view name = s->config->user;
+    const char *reason = "";
+
+    if (name.len == 0 || privileges_find(name, user, &reason) == SP_OK)
+        return true;
+    return server_refuse(s, "/user: " VIEW_FMT ": %s", VIEW_ARG(name), reason);
+}
+
+static bool become_user(const struct server *s, const struct privileges *user)
+{
+    const char *reason = "";
+
+    if (s->config->user.len == 0 || privileges_drop(user, &reason) == SP_OK)
+        return true;
+    return server_refuse(s, "/user: " VIEW_FMT ": %s", VIEW_ARG(s->config->user), reason);
+}
+
+static int sample_memory(struct continuation *c, int event, void *data)
+{
+    struct server *s = container_of(c, struct server, memory_sampler);
+
+    (void)event;
+    (void)data;
+    net_throttle_sample_memory(s->core->throttle);
+    return EVENT_CONT;
+}
+
+/* Nobody else has to be woken every second. */
+static bool watch_memory(struct server *s)
+{
+    continuation_init(&s->memory_sampler, "memory_sampler", sample_memory);
+    return s->config->throttle.memory_ceiling_bytes == 0 ||
+           schedule_every(s->ep, &s->memory_sampler, MEMORY_SAMPLE_MS, s->core->et_task,
+                          EVENT_INTERVAL, NULL) != NULL ||
+           server_refuse(s, "%s", sp_err_text(SP_NOMEM));
+}
+
+static bool start_threads(struct server *s)
+{
+    return event_processor_start(s->ep) == SP_OK || server_refuse(s, "threads cannot be started");
+}
+
+static bool start(struct server *s)
+{
+    struct privileges user = {0};
+
+    if (!logs_open(s) || !find_user(s, &user))
+        return false;
+    raise_fd_limit(s);
+    return make_threads(s) && make_service(s) && ports_open(s) && become_user(s, &user) &&
+           watch_memory(s) && start_threads(s);
+}
+
+static void announce(const struct server *s)
+{
+    ports_announce(s);
+    LOG_INFO(APP, "ready version=%s pid=%ld ports=%u et_net=%d et_ssl=%d et_task=%d",
+             SALLYPORT_VERSION, (long)getpid(), s->n_ports, s->plan.net, s->plan.ssl, s->plan.task);
+    notify_send("READY=1");
+}
+
+static void wait_for_end(struct server *s)
+{
+    for (;;) {
+        int signal_number = signals_wait(-1);
+
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            return;
+        server_signal(s, signal_number);
+    }
+}
+
+/* The service's part of each thread. Only now: until a thread's connections were told and closed,
+ * which is the last thing that it does, transactions use it. */
+static void end_service(struct server *s)
+{
+    const struct thread_group *group = &s->ep->groups[s->core->et_net];
+
+    for (int i = 0; i < group->n; i++)
+        proxy_service_thread_fini(&s->service, group->threads[i]);
+    proxy_service_fini(&s->service);
+}
+
+static void end(struct server *s)
+{
+    ports_stop(s);
+    if (s->ep != NULL)
+        event_processor_stop(s->ep);
+    metrics_log(LOG_LEVEL_DEBUG);
+    ports_close(s);
+    if (s->service_started)
+        end_service(s);
+    if (s->ssl_started)
+        ssl_net_processor_fini(&s->ssl);
+    net_core_free(s->core);
+    event_processor_free(s->ep);
+    logs_close(s);
+    config_unref(s->config);
+}
+
+int server_run(struct config *config)
+{
+    struct server s = {.config = config_ref(config),
+                       .plan = threads_plan(config, threads_plan_cores())};
+
+    signals_block();
+    bool started = start(&s);
+    if (started) {
+        announce(&s);
+        wait_for_end(&s);
+        notify_send("STOPPING=1");
+        drain(&s);
+    }
+    end(&s);
+    return started ? 0 : 1;
+}

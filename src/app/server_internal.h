@@ -1,0 +1,73 @@
+/* Shared by the files that make up the server: what runs, in the order in which it is made. */
+#pragma once
+
+#include "threads_plan.h"
+
+#include <sallyport/base/log_sink.h>
+#include <sallyport/config/config.h>
+#include <sallyport/event/event_processor.h>
+#include <sallyport/http/http_port.h>
+#include <sallyport/http/proxy_service.h>
+#include <sallyport/net/net_core.h>
+#include <sallyport/net/net_processor.h>
+#include <sallyport/tls/cert_store.h>
+#include <sallyport/tls/ssl_net_processor.h>
+#include <sallyport/tls/ssl_port.h>
+
+/* A port of the configuration and the listeners that serve it. */
+struct server_port {
+    const struct port_conf *conf;
+    struct http_port http;
+    struct ssl_port *tls;          /* owned reference; NULL on a plain port */
+    struct net_accept **listeners; /* owned references, one an endpoint */
+    uint32_t n_listeners;
+};
+
+/* What the server keeps of a data thread. */
+struct data_thread {
+    struct server *server;
+    struct inbox_item sweep;
+    atomic_bool sweeping; /* posted and not yet run */
+};
+
+struct server {
+    struct config *config; /* owned reference */
+    struct threads_plan plan;
+    struct log_sink *log, *access_log; /* NULL: standard error; none */
+    struct event_processor *ep;
+    struct net_core *core;
+    struct net_processor tcp;
+    struct ssl_net_processor ssl;
+    bool ssl_started;
+    struct proxy_service service;
+    bool service_started;
+    struct server_port *ports; /* owned, config->n_ports */
+    uint32_t n_ports;          /* opened so far */
+    size_t data_thread_offset; /* of struct data_thread in an ethread's storage */
+    struct continuation memory_sampler;
+};
+
+/* Tells why the server cannot start, with the file's name in front: on standard error and, where
+ * that is another place, in the log. Returns false. */
+bool server_refuse(const struct server *s, const char *fmt, ...) SP_PRINTF(2, 3);
+
+/* ports.c. Binds every port and starts accepting; false: told why. */
+bool ports_open(struct server *s);
+/* A line in the log for each listener: "listening port=443 address=[::]:443". */
+void ports_announce(const struct server *s);
+/* No new connections. */
+void ports_stop(struct server *s);
+/* Lets go of everything, after the threads have ended. */
+void ports_close(struct server *s);
+
+/* logs.c */
+bool logs_open(struct server *s);
+void logs_close(struct server *s);
+void logs_reopen(struct server *s);
+
+struct data_thread *server_data_thread(const struct server *s, struct ethread *t);
+
+/* drain.c. Returns when the last client has gone, the time is up, or a second signal came. */
+void drain(struct server *s);
+/* What the signals that do not end the server do. */
+void server_signal(struct server *s, int signal_number);
