@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 /* While something is missing (descriptors, memory, room under the total), look again after this. */
-#define RETRY_MS 20
+#define RETRY_MS      20
+/* While a thread has as many handshakes as it may. */
+#define FULL_RETRY_MS 2
 
 void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
                      struct net_processor *np, const struct net_accept_options *options)
@@ -208,11 +210,37 @@ static void slot_pause(struct net_accept_slot *slot, int64_t pause_ms)
     ethread_timer_arm_in(slot->thread, &slot->resume, pause_ms);
 }
 
+/* The thread that a connection goes to next; NULL while all have as many handshakes as they may. */
+struct ethread *net_accept_next_thread(struct net_accept *na)
+{
+    struct net_core *core = na->np->core;
+    int n = core->ep->groups[na->event_type].n;
+
+    for (int i = 0; i < n; i++) {
+        struct ethread *t = event_processor_assign(core->ep, na->event_type);
+
+        if (!net_handler_is_full(net_handler_of(core, t)))
+            return t;
+    }
+    return NULL;
+}
+
+static struct ethread *thread_for(const struct net_accept_slot *slot)
+{
+    struct net_accept *na = slot->accept;
+
+    if (na->options.accept.mode != ACCEPT_PER_THREAD)
+        return net_accept_next_thread(na);
+    return net_handler_is_full(net_handler_of(na->np->core, slot->thread)) ? NULL : slot->thread;
+}
+
 static void slot_resume(struct timer *t)
 {
     struct net_accept_slot *slot = container_of(t, struct net_accept_slot, resume);
 
-    if (!net_accept_may_accept(slot->accept))
+    if (thread_for(slot) == NULL)
+        ethread_timer_arm_in(slot->thread, t, FULL_RETRY_MS);
+    else if (!net_accept_may_accept(slot->accept))
         ethread_timer_arm_in(slot->thread, t, RETRY_MS);
     else
         slot_poll(slot);
@@ -251,20 +279,12 @@ static bool slot_failed(struct net_accept_slot *slot, int error_number)
     return false;
 }
 
-static struct ethread *thread_for(const struct net_accept_slot *slot)
-{
-    struct net_accept *na = slot->accept;
-
-    if (na->options.accept.mode == ACCEPT_PER_THREAD)
-        return slot->thread;
-    return event_processor_assign(na->np->core->ep, na->event_type);
-}
-
 /* True: go on accepting. */
 static bool slot_accept_one(struct net_accept_slot *slot)
 {
     struct net_accept *na = slot->accept;
     struct endpoint peer = {.len = sizeof(peer.storage)};
+    struct ethread *t = thread_for(slot);
     struct net_vconnection *vc;
     int64_t pause_ms = 0;
     int fd;
@@ -273,13 +293,18 @@ static bool slot_accept_one(struct net_accept_slot *slot)
         slot_pause(slot, RETRY_MS);
         return false;
     }
+    if (t == NULL) {
+        METRIC_INC(tls_accept_pauses);
+        slot_pause(slot, FULL_RETRY_MS);
+        return false;
+    }
     peer.sa.sa_family = AF_UNSPEC;
     fd = accept4(slot->fd, &peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return slot_failed(slot, errno);
     vc = net_accept_make_vc(na, fd, &peer.sa, &pause_ms);
     if (vc != NULL)
-        net_vc_start(vc, thread_for(slot));
+        net_vc_start(vc, t);
     if (pause_ms > 0) {
         slot_pause(slot, pause_ms);
         return false;

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RETRY_MS 20
+#define RETRY_MS      20
+#define FULL_RETRY_MS 2
 
 /* Until there may be something to accept, or `wait_ms` is over. */
 static void wait_for(const struct net_accept *na, const struct ethread *t, bool listener,
@@ -27,12 +28,17 @@ static void wait_for(const struct net_accept *na, const struct ethread *t, bool 
 static int64_t accept_one(struct net_accept *na)
 {
     struct endpoint peer = {.len = sizeof(peer.storage)};
+    struct ethread *t = net_accept_next_thread(na);
     struct net_vconnection *vc;
     int64_t pause_ms = 0;
     int fd;
 
     if (!net_accept_may_accept(na))
         return RETRY_MS;
+    if (t == NULL) {
+        METRIC_INC(tls_accept_pauses);
+        return FULL_RETRY_MS;
+    }
     peer.sa.sa_family = AF_UNSPEC;
     fd = accept4(na->fd, &peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
@@ -47,7 +53,7 @@ static int64_t accept_one(struct net_accept *na)
     }
     vc = net_accept_make_vc(na, fd, &peer.sa, &pause_ms);
     if (vc != NULL)
-        net_vc_start(vc, event_processor_assign(na->np->core->ep, na->event_type));
+        net_vc_start(vc, t);
     return pause_ms;
 }
 

@@ -20,5 +20,7 @@ static inline void net_accept_hold_fd(struct net_accept *na)
 }
 void net_accept_release_fd(struct net_accept *na);
 
+struct ethread *net_accept_next_thread(struct net_accept *na);
+
 enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
 void net_accept_stop_dedicated(struct ethread *t);

@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+/* A thread of its own for handshakes looks at what has arrived this often: the newest may be served
+ * before those that have waited too long. */
+#define OWN_THREAD_BUDGET_NS INT64_C(1000000)
+
 static void thread_stop(struct ethread *t)
 {
     struct net_handler **slot = ethread_storage(t, NET_HANDLER_OFFSET);
@@ -12,6 +16,9 @@ static void thread_stop(struct ethread *t)
     if (*slot != NULL) /* NULL: the core could not be made */
         net_handler_close_all(*slot);
 }
+
+static const struct handshake_queue_options default_handshakes = {
+    .max_waiting = 256, .max_open = 4096, .target_wait_us = 50000, .max_wait_us = 1000000};
 
 struct net_core *net_core_new(struct event_processor *ep, const struct net_core_options *options)
 {
@@ -26,6 +33,8 @@ struct net_core *net_core_new(struct event_processor *ep, const struct net_core_
     core->default_inactivity_ms = options->default_inactivity_ms;
     core->max_keep_alive = options->max_keep_alive;
     core->handshake_budget_ns = options->handshake_budget_ns;
+    core->handshakes =
+        options->handshakes.max_waiting == 0 ? default_handshakes : options->handshakes;
     atomic_init(&core->next_vc_id, 1);
     core->handler_offset = event_processor_allocate(ep, sizeof(struct net_handler *));
     SP_ASSERT(core->handler_offset == NET_HANDLER_OFFSET);
@@ -55,6 +64,7 @@ static enum sp_err handler_new(struct net_core *core, struct ethread *t, int64_t
         return SP_SYSCALL;
     }
     nh->handshake_budget_ns = budget_ns;
+    handshake_queue_init(&nh->handshakes, &core->handshakes);
     *slot = nh;
     return SP_OK;
 }
@@ -68,9 +78,8 @@ enum sp_err net_core_spawn(struct net_core *core, int type, int n, int nice)
     enum sp_err err = event_processor_spawn(core->ep, type, &options);
 
     for (int i = first; err == SP_OK && i < group->n; i++) {
-        /* A thread of its own for handshakes needs no budget; a data thread does. */
         err = handler_new(core, group->threads[i],
-                          type == core->et_net ? core->handshake_budget_ns : INT64_MAX);
+                          type == core->et_net ? core->handshake_budget_ns : OWN_THREAD_BUDGET_NS);
     }
     return err;
 }

@@ -79,6 +79,7 @@ enum sp_err net_handler_add(struct net_handler *nh, struct net_vconnection *vc)
 void net_handler_remove(struct net_handler *nh, struct net_vconnection *vc)
 {
     event_io_stop(&vc->eio);
+    handshake_queue_remove(&nh->handshakes, &vc->turn);
     list_remove(&vc->read.ready_link);
     list_remove(&vc->write.ready_link);
     list_remove(&vc->open_link);
@@ -183,35 +184,6 @@ static void drain_accept(struct net_handler *nh)
         net_accept_slot_run(container_of(n, struct net_accept_slot, ready_link));
 }
 
-static struct net_vconnection *next_handshake(struct net_handler *nh)
-{
-    struct list *n = list_pop_front(&nh->handshake_write_ready);
-
-    if (n != NULL)
-        return container_of(n, struct net_vconnection, write.ready_link);
-    n = list_pop_front(&nh->handshake_read_ready);
-    return n == NULL ? NULL : container_of(n, struct net_vconnection, read.ready_link);
-}
-
-/* Handshake steps until the budget is spent; what is left waits for the next turn, after the data
- * that arrived meanwhile. */
-static void run_handshakes(struct net_handler *nh)
-{
-    struct net_vconnection *vc = next_handshake(nh);
-    int64_t until_ns;
-
-    if (vc == NULL)
-        return;
-    until_ns = nh->handshake_budget_ns == INT64_MAX ? INT64_MAX
-                                                    : clock_mono_ns() + nh->handshake_budget_ns;
-    do {
-        net_vc_handshake_step(vc);
-        if (until_ns != INT64_MAX && clock_mono_ns() >= until_ns)
-            break;
-        vc = next_handshake(nh);
-    } while (vc != NULL);
-}
-
 /* Nothing of this turn's epoll batch is looked at after this. */
 static void reap(struct net_handler *nh)
 {
@@ -228,7 +200,8 @@ static bool has_ready(const struct net_handler *nh)
 {
     return !list_is_empty(&nh->read_ready) || !list_is_empty(&nh->write_ready) ||
            !list_is_empty(&nh->handshake_read_ready) ||
-           !list_is_empty(&nh->handshake_write_ready) || !list_is_empty(&nh->accept_ready);
+           !list_is_empty(&nh->handshake_write_ready) || !list_is_empty(&nh->accept_ready) ||
+           nh->handshakes.n > 0;
 }
 
 /* PollCont: fetches what is ready. Kept out of line, so that a stack trace of an idle thread says
@@ -265,7 +238,7 @@ void net_handler_turn(struct ethread *t)
         drain_write(nh);
     }
     drain_accept(nh);
-    run_handshakes(nh);
+    net_handshakes_run(nh);
     ethread_run_timers(t);
     reap(nh);
 }

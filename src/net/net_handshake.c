@@ -84,6 +84,7 @@ void net_vc_handshake_step(struct net_vconnection *vc)
         vc->handshake_wants_write = true;
         net_vc_wait_writable(vc);
         break;
+    case IO_WANT_TURN: handshake_queue_push(&vc->nh->handshakes, &vc->turn, vc->turn.kind); break;
     case IO_EOF: net_vc_handshake_failed(vc, SP_PEER_CLOSED, VC_CLOSE_CLEAN); break;
     case IO_ERROR: net_vc_handshake_failed(vc, r.err, VC_CLOSE_CLEAN); break;
     }

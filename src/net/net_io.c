@@ -216,6 +216,7 @@ void net_vc_read_step(struct net_vconnection *vc)
         vc->read.triggered = false;
         net_vc_wait_writable(vc);
         break;
+    case IO_WANT_TURN: /* of handshakes only */
     case IO_EOF: read_eos(vc); break;
     case IO_ERROR: read_failed(vc, r.err); break;
     }

@@ -36,6 +36,7 @@ void net_vc_init(struct net_vconnection *vc, const struct net_vc_ops *ops, struc
     list_init(&vc->open_link);
     list_init(&vc->queue_link);
     list_init(&vc->closed_link);
+    handshake_entry_init(&vc->turn, clock_mono_ns() / 1000);
     inactivity_cop_init(vc);
     METRIC_INC(net_opened);
 }
@@ -170,6 +171,15 @@ void net_vc_do_io_shutdown(struct net_vconnection *vc, enum vc_shutdown how)
         net_handler_ready(vc->nh, vc, &vc->write);
         break;
     }
+}
+
+const union ip_endpoint *net_vc_local(struct net_vconnection *vc)
+{
+    struct endpoint e = {.len = sizeof(e.storage)};
+
+    if (vc->local.sa.sa_family == AF_UNSPEC && getsockname(vc->fd, &e.sa, &e.len) == 0)
+        ip_endpoint_of(&e.sa, &vc->local);
+    return &vc->local;
 }
 
 struct io_result net_vc_default_advance(struct net_vconnection *vc)

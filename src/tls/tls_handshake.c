@@ -3,6 +3,7 @@
 #include "ssl_port_internal.h"
 #include "tls_error.h"
 #include "tls_first_bytes.h"
+#include "tls_hello_kind.h"
 #include "tls_thread.h"
 
 #include <sallyport/base/log.h>
@@ -133,6 +134,41 @@ static struct io_result answer_plain_http(struct tls_handshake *hs, struct tls_t
     return (struct io_result){.status = IO_OK};
 }
 
+/* Not enough yet. A socket that was not read dry is asked again at once: where the peer has ended
+ * its stream, no event will tell. */
+static struct io_result more_of_hello(struct tls_handshake *hs, struct io_result r)
+{
+    if (r.status == IO_EOF)
+        return fail(hs, SP_TLS_GONE);
+    if (r.status == IO_OK && !r.drained)
+        return (struct io_result){.status = IO_OK};
+    return IO_RESULT_WANT(IO_WANT_READ);
+}
+
+/* Only a whole ClientHello waits for a turn: nobody gets one and then lets us wait. */
+static struct io_result hello_arrived(struct tls_handshake *hs, struct io_result r,
+                                      struct view bytes)
+{
+    struct net_vconnection *vc = &hs->vc->super;
+
+    switch (tls_hello_kind(bytes)) {
+    case TLS_HELLO_MORE: return more_of_hello(hs, r);
+    case TLS_HELLO_FULL: vc->turn.kind = HANDSHAKE_FULL; break;
+    case TLS_HELLO_RESUMES: vc->turn.kind = HANDSHAKE_RESUMED; break;
+    }
+    enter(hs, TLS_HS_TURN);
+    return (struct io_result){.status = IO_OK};
+}
+
+static struct io_result turn(struct tls_handshake *hs, struct tls_thread *t)
+{
+    (void)t;
+    if (!hs->vc->super.turn_granted)
+        return IO_RESULT_WANT(IO_WANT_TURN);
+    enter(hs, TLS_HS_NEGOTIATE);
+    return (struct io_result){.status = IO_OK};
+}
+
 static struct io_result wait_hello(struct tls_handshake *hs, struct tls_thread *t)
 {
     struct view bytes;
@@ -142,11 +178,10 @@ static struct io_result wait_hello(struct tls_handshake *hs, struct tls_thread *
     if (r.status == IO_ERROR)
         return fail(hs, r.err);
     switch (tls_first_bytes(bytes)) {
-    case TLS_FIRST_HELLO: enter(hs, TLS_HS_NEGOTIATE); break;
+    case TLS_FIRST_HELLO: return hello_arrived(hs, r, bytes);
     case TLS_FIRST_HTTP: return answer_plain_http(hs, t);
     case TLS_FIRST_OTHER: tls_in_drop(t); return fail(hs, SP_TLS_NOT_TLS);
-    case TLS_FIRST_MORE:
-        return r.status == IO_EOF ? fail(hs, SP_TLS_GONE) : IO_RESULT_WANT(IO_WANT_READ);
+    case TLS_FIRST_MORE: return more_of_hello(hs, r);
     }
     return (struct io_result){.status = IO_OK};
 }
@@ -217,10 +252,8 @@ static struct io_result flush(struct tls_handshake *hs, struct tls_thread *t)
 
 typedef struct io_result (*step_fn)(struct tls_handshake *hs, struct tls_thread *t);
 static const step_fn steps[] = {
-    [TLS_HS_WAIT_HELLO] = wait_hello,
-    [TLS_HS_NEGOTIATE] = negotiate,
-    [TLS_HS_FLUSH] = flush,
-    [TLS_HS_LINGER] = linger,
+    [TLS_HS_WAIT_HELLO] = wait_hello, [TLS_HS_TURN] = turn,     [TLS_HS_NEGOTIATE] = negotiate,
+    [TLS_HS_FLUSH] = flush,           [TLS_HS_LINGER] = linger,
 };
 
 static struct io_result run(struct tls_handshake *hs, struct tls_thread *t)

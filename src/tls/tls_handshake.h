@@ -1,11 +1,12 @@
 /* The handshake of one connection, a step at a time.
  *
- *     WAIT_HELLO --first byte is TLS--> NEGOTIATE --Finished--> FLUSH --all sent--> DONE
- *         |                                 |                      |
- *         +--plain HTTP: answered--> LINGER-+--anything wrong------+--------------> FAILED
+ *     WAIT_HELLO --ClientHello--> TURN --granted--> NEGOTIATE --Finished--> FLUSH --sent--> DONE
+ *         |                        |                   |                     |
+ *         +--plain HTTP--> LINGER--+--anything wrong---+---------------------+----------> FAILED
  *
- * WAIT_HELLO holds no SSL object; LINGER waits for the peer to take the answer and leave. Whatever
- * way it ends, it is counted once, and a failure is one line in the log. */
+ * WAIT_HELLO and TURN hold no SSL object: who waits for the turn costs its ClientHello and no more;
+ * LINGER waits for the peer to take the answer and leave. Whatever way it ends, it is counted once,
+ * and a failure is one line in the log. */
 #pragma once
 
 #include <sallyport/net/io_result.h>
@@ -21,12 +22,13 @@ struct cert_bundle;
 
 #define TLS_BIT(state) (1U << TLS_HS_##state)
 /* X(state, where it may go) */
-#define TLS_HS_STATES(X)                                                  \
-    X(WAIT_HELLO, TLS_BIT(NEGOTIATE) | TLS_BIT(LINGER) | TLS_BIT(FAILED)) \
-    X(NEGOTIATE, TLS_BIT(FLUSH) | TLS_BIT(FAILED))                        \
-    X(FLUSH, TLS_BIT(DONE) | TLS_BIT(FAILED))                             \
-    X(LINGER, TLS_BIT(FAILED))                                            \
-    X(DONE, 0U)                                                           \
+#define TLS_HS_STATES(X)                                             \
+    X(WAIT_HELLO, TLS_BIT(TURN) | TLS_BIT(LINGER) | TLS_BIT(FAILED)) \
+    X(TURN, TLS_BIT(NEGOTIATE) | TLS_BIT(FAILED))                    \
+    X(NEGOTIATE, TLS_BIT(FLUSH) | TLS_BIT(FAILED))                   \
+    X(FLUSH, TLS_BIT(DONE) | TLS_BIT(FAILED))                        \
+    X(LINGER, TLS_BIT(FAILED))                                       \
+    X(DONE, 0U)                                                      \
     X(FAILED, 0U)
 
 enum tls_hs_state {

@@ -30,6 +30,10 @@
     X(tls_handshakes_resumed,      "handshakes",  "resumed handshakes completed")                  \
     X(tls_handshakes_failed,       "handshakes",  "handshakes that did not complete")              \
     X(tls_handshake_timeouts,      "handshakes",  "handshakes that took too long")                 \
+    X(tls_handshakes_dropped_late, "handshakes",  "dropped before any cryptography: waited too long") \
+    X(tls_handshakes_dropped_gone, "handshakes",  "dropped before any cryptography: the peer had left") \
+    X(tls_accept_pauses,           "pauses",      "accepting stopped, as many handshakes waited as may") \
+    X(tls_overloads,               "overloads",   "times at which handshakes came faster than they could be served") \
     X(tls_plain_http,              "connections", "plain HTTP on a TLS port")                      \
     X(tls_failed_not_tls,          "handshakes",  "failed: the first bytes were neither TLS nor HTTP") \
     X(tls_failed_version,          "handshakes",  "failed: no common protocol version")            \

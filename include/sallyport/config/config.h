@@ -127,7 +127,11 @@ struct threads_conf {
 };
 
 struct handshake_conf {
-    uint32_t budget_us; /* per loop turn where data and handshakes share a loop */
+    uint32_t budget_us;      /* per loop turn where data and handshakes share a loop */
+    uint32_t max_waiting;    /* per thread: accepting stops here, and goes on at half of it */
+    uint32_t max_open;       /* per thread: the same for connections in their handshake at all */
+    uint32_t target_wait_ms; /* oldest first below, newest first above */
+    uint32_t max_wait_ms;    /* whoever waited longer is dropped before any cryptography */
 };
 
 struct throttle_conf {

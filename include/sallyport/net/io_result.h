@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* WANT_* names the readiness to wait for, which under TLS may be the opposite of the call. */
-enum io_status { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_ERROR };
+/* WANT_* names the readiness to wait for, which under TLS may be the opposite of the call.
+ * WANT_TURN, of a handshake only: everything is there, and the next step costs cryptography. */
+enum io_status { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_WANT_TURN, IO_EOF, IO_ERROR };
 
 struct io_result {
     enum io_status status;

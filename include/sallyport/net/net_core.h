@@ -11,6 +11,7 @@ struct net_core_options {
     int64_t default_inactivity_ms; /* of a connection that nobody gave a timeout */
     uint32_t max_keep_alive;       /* idle client connections per thread; 0: unlimited */
     int64_t handshake_budget_ns;   /* per turn, where data and handshakes share a loop */
+    struct handshake_queue_options handshakes; /* of each thread; max_waiting 0: defaults */
     struct net_throttle_options throttle;
 };
 
@@ -22,6 +23,7 @@ struct net_core {
     int64_t default_inactivity_ms;
     uint32_t max_keep_alive;
     int64_t handshake_budget_ns;
+    struct handshake_queue_options handshakes;
     atomic_uint_least64_t next_vc_id;
 };
 

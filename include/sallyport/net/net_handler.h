@@ -15,6 +15,13 @@
 
 struct net_dns;
 
+/* A stretch of time in which handshakes came faster than they could be served. */
+struct handshake_overload {
+    int64_t began_ms; /* monotonic; 0: there is none */
+    int64_t calm_ms;  /* since when the queue has been short again; 0: it is not */
+    uint64_t served, dropped_late, dropped_gone; /* while it lasts */
+};
+
 struct net_handler {
     struct ethread *thread;
     struct net_core *core;
@@ -22,15 +29,18 @@ struct net_handler {
     struct event_io signal; /* the thread's eventfd */
     struct list read_ready, write_ready;
     struct list handshake_read_ready, handshake_write_ready;
-    struct list accept_ready; /* struct net_accept_slot.ready_link */
-    struct list open;         /* every connection of this thread */
-    struct list keep_alive;   /* idle client connections, oldest first */
-    struct list active;       /* client connections that serve a request, oldest first */
-    struct list closed;       /* wait for the reaper */
-    struct net_dns *dns;    /* owned; NULL until this thread first resolves a name */
+    struct handshake_queue handshakes; /* wait for their turn */
+    struct list accept_ready;          /* struct net_accept_slot.ready_link */
+    struct list open;                  /* every connection of this thread */
+    struct list keep_alive;            /* idle client connections, oldest first */
+    struct list active;                /* client connections that serve a request, oldest first */
+    struct list closed;                /* wait for the reaper */
+    struct net_dns *dns;               /* owned; NULL until this thread first resolves a name */
     uint32_t n_open, n_keep_alive, n_active;
     uint32_t n_handshakes;       /* connections in VC_HANDSHAKE */
-    int64_t handshake_budget_ns; /* per turn; INT64_MAX: a thread of its own needs none */
+    int64_t handshake_budget_ns; /* per turn */
+    struct handshake_overload overload;
+    atomic_bool handshakes_full; /* any thread: no further connection for this one now */
 };
 
 /* The handler of an ethread that has one (ET_NET, ET_SSL). */
@@ -49,6 +59,12 @@ void net_handler_ready(struct net_handler *nh, struct net_vconnection *vc, struc
 /* Asks up to n of the oldest idle client connections to go (VC_EVENT_EVICT). Returns how many
  * went. */
 uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n);
+
+/* Has it as many handshakes as it may? Any thread. */
+static inline bool net_handler_is_full(const struct net_handler *nh)
+{
+    return atomic_load_explicit(&nh->handshakes_full, memory_order_relaxed);
+}
 
 /* The handler belongs to net_core; see net_core.h. */
 enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, struct ethread *t)

@@ -16,6 +16,7 @@
 #include <sallyport/event/continuation.h>
 #include <sallyport/event/ethread.h>
 #include <sallyport/net/event_io.h>
+#include <sallyport/net/handshake_queue.h>
 #include <sallyport/net/io_result.h>
 #include <sallyport/net/tls_info.h>
 
@@ -37,7 +38,8 @@ enum vc_close {
  * touches epoll. Optional slots are never NULL: use the named defaults below. */
 struct net_vc_ops {
     const char *name; /* "tcp", "tls": log field and metric label */
-    /* One handshake step. IO_OK: usable. WANT_*: wait. IO_EOF, IO_ERROR: give up. */
+    /* One handshake step. IO_OK: usable. WANT_*: wait. IO_EOF, IO_ERROR: give up. Before the step
+     * that costs cryptography, unless vc->turn_granted: IO_WANT_TURN, with vc->turn.kind set. */
     struct io_result (*advance)(struct net_vconnection *vc);
     /* Fills the pieces in order. IO_OK: n > 0. IO_EOF: the peer ended its stream in the way that
      * the transport calls clean. */
@@ -94,10 +96,11 @@ struct net_vconnection {
     struct continuation *cont; /* told of OPEN, ACCEPT, timeouts; borrowed */
     struct event_io eio;
     struct net_state read, write;
-    struct list open_link;   /* on nh->open */
-    struct list queue_link;  /* on nh->keep_alive or nh->active; oldest first */
-    struct list closed_link; /* on nh->closed once closed */
-    struct inbox_item move;  /* the way to another thread */
+    struct handshake_entry turn; /* in nh->handshakes while it waits for its turn */
+    struct list open_link;       /* on nh->open */
+    struct list queue_link;      /* on nh->keep_alive or nh->active; oldest first */
+    struct list closed_link;     /* on nh->closed once closed */
+    struct inbox_item move;      /* the way to another thread */
     struct timer inactivity_timer;
     struct timer active_timer;
     int64_t inactivity_ms;      /* 0: none */
@@ -107,7 +110,8 @@ struct net_vconnection {
     int64_t opened_ms;
     uint64_t id;                  /* unique in the process: logs print this */
     uint64_t bytes_in, bytes_out; /* on the socket */
-    union ip_endpoint local, remote;
+    union ip_endpoint local;      /* through net_vc_local() */
+    union ip_endpoint remote;
     union ip_endpoint client; /* remote, or what a trusted PROXY header said */
     int fd;                   /* -1 once closed */
     enum vc_phase phase;
@@ -119,6 +123,7 @@ struct net_vconnection {
     bool polls_out;     /* EPOLLOUT is asked for: only after the first write that had to wait */
     bool flush_wanted;  /* the transport keeps bytes back until the socket takes them */
     bool handshake_wants_write;
+    bool turn_granted;           /* the handshake may spend */
     bool tell_early;             /* connect_re: NET_EVENT_OPEN before the connection stands */
     bool open_told;              /* NET_EVENT_OPEN was called */
     enum vc_phase after_connect; /* what comes after VC_CONNECTING */
@@ -157,6 +162,9 @@ void net_vc_set_active_timeout(struct net_vconnection *vc, int64_t timeout_ms);
 /* KEEP_ALIVE: idle between requests, may be evicted under pressure, oldest first, by
  * VC_EVENT_EVICT. ACTIVE: serves a request. Client connections only. */
 void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue);
+
+/* Our end: asked of the system when somebody first wants to know. */
+const union ip_endpoint *net_vc_local(struct net_vconnection *vc);
 
 static inline bool net_vc_tls_info(const struct net_vconnection *vc, struct tls_info *out)
 {

@@ -197,6 +197,7 @@ static inline void pair_init_sockets(struct tls_pair *pair, struct tls_bed *bed)
     pair->client_fd = fds[0];
     pair->vc = bed->np.super.ops->allocate_vc(&bed->np.super, net_accept_ref(bed->na), fds[1]);
     assert_non_null(pair->vc);
+    pair->vc->turn_granted = true; /* admission is the net handler's business */
     pair->vc->thread = bed->ep->threads[0];
     ethread_refresh_now(pair->vc->thread);
     assert_int_equal(net_handler_add(net_handler_of(bed->core, pair->vc->thread), pair->vc), SP_OK);
