@@ -17,17 +17,19 @@ stop()
 trap stop EXIT
 trap 'exit 0' INT TERM
 
-# answers NAME URL PID: waits until the address answers, or the process has ended.
+# answers NAME URL PID: waits until the address answers, or the process has ended. Another program's
+# answer on the same port is none.
 answers()
 {
+    local answered
     for _ in $(seq 100); do
+        answered=no
+        curl --silent --insecure --max-time 1 --output /dev/null "$2" && answered=yes
         if ! kill -0 "$3" 2>/dev/null; then
             echo "$1 did not start" >&2
             return 1
         fi
-        if curl --silent --insecure --max-time 1 --output /dev/null "$2"; then
-            return 0
-        fi
+        [ "$answered" = no ] || return 0
         sleep 0.1
     done
     echo "$1 does not answer at $2" >&2

@@ -3,6 +3,7 @@ import faulthandler
 import os
 import resource
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -95,6 +96,12 @@ class Starter:
         self.programs = []
         self.backends = []
         self.nginxes = []
+        self.clients = []
+
+    def client(self, *command, **options) -> subprocess.Popen:
+        """A process that is ended with the test if it has not."""
+        self.clients.append(subprocess.Popen(command, **options))
+        return self.clients[-1]
 
     def proxy(self, backends=None, env=None, inherited=(), **config) -> Proxy:
         name = f"proxy{len(self.programs)}"
@@ -120,6 +127,10 @@ class Starter:
 
     def stop(self):
         failures = []
+        for client in self.clients:
+            if client.poll() is None:
+                client.kill()
+                client.wait()
         for program in self.programs:
             if not program.looked_at:
                 try:

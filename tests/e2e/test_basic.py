@@ -222,15 +222,14 @@ def test_backend_may_be_a_unix_socket(start, connect, tmp_path):
 
 def test_port_may_be_a_unix_socket(start, tmp_path):
     path = tmp_path / "front.sock"
-    proxy = start.proxy({"app": [start.backend(answering()).address]},
-                        ports={f"unix:{path}": {"tls": False, "accept": {"unix_mode": "0600"}}})
+    backend = start.backend(answering())
 
-    done = curl("--unix-socket", path, "http://shop.test/")
-
-    assert done.stdout == b"hello\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    proxy.stop()
-    assert not path.exists()
+    for _ in range(2):  # what a first run may leave behind does not hinder a second one
+        proxy = start.proxy({"app": [backend.address]},
+                            ports={f"unix:{path}": {"tls": False, "accept": {"unix_mode": "0600"}}})
+        assert curl("--unix-socket", path, "http://shop.test/").stdout == b"hello\n"
+        assert path.stat().st_mode & 0o777 == 0o600
+        proxy.stop()
 
 
 def test_ipv6_clients_and_servers(start, connect):

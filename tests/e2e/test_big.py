@@ -45,10 +45,10 @@ def test_download(start, certs, tls):
     host, port = proxy.https if tls else proxy.http
     before = proxy.rss_bytes()
 
-    fetch = subprocess.Popen(
-        ["curl", "-sS", "--http1.1", "--cacert", certs.ca,
-         "--resolve", f"shop.test:{port}:{host}",
-         f"{'https' if tls else 'http'}://shop.test:{port}/big"], stdout=subprocess.PIPE)
+    fetch = start.client("curl", "-sS", "--http1.1", "--cacert", certs.ca,
+                         "--resolve", f"shop.test:{port}:{host}",
+                         f"{'https' if tls else 'http'}://shop.test:{port}/big",
+                         stdout=subprocess.PIPE)
     digest = hashlib.sha256()
     while data := fetch.stdout.read(MIB):
         digest.update(data)

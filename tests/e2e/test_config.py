@@ -126,7 +126,7 @@ def test_problems_as_json(run, tmp_path):
 CERTIFICATES = {
     "missing chain": (lambda certs, pair: {**pair, "chain": "/nonexistent.pem"}, "/nonexistent.pem"),
     "missing key": (lambda certs, pair: {**pair, "key": "/nonexistent.key"}, "/nonexistent.key"),
-    "key of another": (lambda certs, pair: {**pair, "key": str(certs.key("api-ecdsa"))}, "match"),
+    "key of another": (lambda certs, pair: {**pair, "key": str(certs.key("api-ecdsa"))}, "belong"),
     "chain that is none": (lambda certs, pair: {**pair, "chain": pair["key"]}, "certificate"),
     "key that is none": (lambda certs, pair: {**pair, "key": pair["chain"]}, "key"),
 }

@@ -10,17 +10,18 @@ def test_idle_connections_are_held_and_then_used(start, certs, ssl_threads):
     n = scaled(10_000, 200)
     proxy = start.proxy(routes=[{"respond": {"text": "ok"}}],
                         threads={"net": 2, "ssl": ssl_threads},
-                        limits={"keep_alive_timeout_ms": 600_000},
+                        throttle={"max_connections": n},
+                        limits={"head_timeout_ms": 600_000, "keep_alive_timeout_ms": 600_000},
                         ports={"127.0.0.1:0": {"bundles": ["shop"], "accept": {"backlog": 4096},
                                                "handshake_timeout_ms": 60_000}})
     host, port = proxy.https
     before = proxy.rss_bytes()
 
-    client = subprocess.Popen([TOOLS / "idle_client", host, str(port), "shop.test", str(n)],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    client = start.client(TOOLS / "idle_client", host, str(port), "shop.test", str(n),
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert client.stdout.readline() == f"open {n}\n"
     held = proxy.rss_bytes() - before
-    assert proxy.metrics()["tls_handshakes_full"] == n
+    assert proxy.wait_metric("tls_handshakes_full", n)["tls_handshakes_full"] == n
     client.stdin.write("go\n")
     client.stdin.flush()
     result = client.stdout.readline()

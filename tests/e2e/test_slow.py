@@ -157,8 +157,15 @@ def test_client_that_takes_nothing_is_cut(start, connect):
         client.response()
 
 
-@pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: shop.test\r\n",
-                                  b"\r\n"])
+def test_empty_line_is_no_request_yet(start, connect):
+    proxy = start.proxy(limits={"head_timeout_ms": 300, "keep_alive_timeout_ms": 300})
+    client = connect(proxy.https)
+    client.send(b"\r\n")
+
+    assert client.ended()
+
+
+@pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: shop.test\r\n"])
 def test_head_that_does_not_arrive_is_408(start, connect, sent):
     proxy = start.proxy(limits={"head_timeout_ms": 300})
     client = connect(proxy.https)
@@ -203,7 +210,7 @@ def test_body_that_does_not_arrive_is_408(start, connect):
 
 
 def test_idle_connection_is_closed_in_good_order(start, connect):
-    proxy = start.proxy(limits={"keep_alive_timeout_ms": 300})
+    proxy = start.proxy(limits={"head_timeout_ms": 300, "keep_alive_timeout_ms": 300})
     used, unused = connect(proxy.https), connect(proxy.https)
     assert used.get("/").status == 404
 

@@ -10,7 +10,7 @@
  *     recv EVERY       each EVERYth recv, recvmsg and readv of a socket fails with ENOMEM
  *     epoll EVERY      each EVERYth epoll_ctl fails with ENOMEM (EPOLL_CTL_DEL never does)
  *
- * EVERY 0: none. The number of failures so far is kept in FILE.count, a line a word. */
+ * EVERY 0: none. FILE.count says what holds and what came of it, a line "word EVERY FAILURES" each. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +182,8 @@ static void write_counts(const char *path)
     if (f == NULL)
         return;
     for (int kind = 0; kind < KIND_COUNT; kind++)
-        (void)fprintf(f, "%s %u\n", kind_names[kind], atomic_load(&failures[kind]));
+        (void)fprintf(f, "%s %u %u\n", kind_names[kind], atomic_load(&every[kind]),
+                      atomic_load(&failures[kind]));
     (void)fclose(f);
     (void)rename(fresh, name);
 }
