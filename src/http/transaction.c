@@ -231,6 +231,14 @@ static void route(struct transaction *t)
         route_to_backend(t, found);
 }
 
+/* The connection's own, if somebody asked the kernel for it; else the listener's. */
+static uint16_t local_port(const struct net_vconnection *vc)
+{
+    uint16_t port = ip_endpoint_port(&vc->local);
+
+    return port != 0 ? port : endpoint_port(&vc->accept->bound);
+}
+
 /* What is known of the client's side, copied: its connection may be gone at the end. */
 static void learn_client(struct transaction *t)
 {
@@ -241,7 +249,7 @@ static void learn_client(struct transaction *t)
     t->forwarding = (struct forwarding){
         .conf = &t->env->config->forwarding,
         .client = vc->client,
-        .port = ip_endpoint_port(&vc->local),
+        .port = local_port(vc),
         .tls = t->port->tls,
     };
     t->forwarding.trusted = forwarding_trusts(t->forwarding.conf, &vc->client);
