@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What a reader should not have to check: format, layers, both compilers, cppcheck, clang-tidy, in
-# rising order of cost. Runs every check and names those that failed at the end.
+# What a reader should not have to check: format, layers, both compilers, documents, cppcheck,
+# clang-tidy, in rising order of cost. Runs every check and names those that failed at the end.
 #
-#     tools/check.sh [format|layers|scripts|compilers|cppcheck|tidy ...]      default: all
+#     tools/check.sh [format|layers|scripts|compilers|docs|cppcheck|tidy ...]      default: all
 #
 # JOBS (default: cores) programs run at a time.
 set -euo pipefail
@@ -57,6 +57,12 @@ check_compilers()
     }
 }
 
+# After the compilers: the program that they made is asked.
+check_docs()
+{
+    tools/check-docs.sh
+}
+
 check_cppcheck()
 {
     local includes=(-Iinclude -Ibuild/dev/generated -Itests/support)
@@ -78,7 +84,7 @@ check_tidy()
 }
 
 checks=("$@")
-[ $# -gt 0 ] || checks=(format layers scripts compilers cppcheck tidy)
+[ $# -gt 0 ] || checks=(format layers scripts compilers docs cppcheck tidy)
 failed=()
 for check in "${checks[@]}"; do
     declare -F "check_$check" >/dev/null || {
