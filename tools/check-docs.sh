@@ -30,7 +30,7 @@ newest_binary()
     if [ -n "${SALLYPORT_BIN:-}" ]; then
         echo "$SALLYPORT_BIN"
     else
-        ls -t build/*/sallyport 2>/dev/null | head -n 1
+        ls -t build/*/sallyport 2>/dev/null | head -n 1 || true
     fi
 }
 
