@@ -135,6 +135,7 @@ static void wind_up(struct ethread *t)
 void ethread_wind_up_unstarted(struct ethread *t)
 {
     ethread_adopt(t);
+    atomic_store_explicit(&t->stopping, true, memory_order_relaxed);
     wind_up(t);
     ethread_adopt(NULL);
 }

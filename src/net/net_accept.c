@@ -31,6 +31,7 @@ void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
     atomic_init(&na->fd_users, 1); /* whoever opens it, until net_accept_stop() */
     atomic_init(&na->refs, 1);
     atomic_init(&na->stopping, false);
+    atomic_init(&na->broken, false);
 }
 
 void net_accept_fini(struct net_accept *na)
@@ -179,6 +180,13 @@ enum accept_severity net_accept_note_error(struct net_accept *na, int error_numb
     return severity;
 }
 
+void net_accept_broken(struct net_accept *na)
+{
+    if (!atomic_exchange_explicit(&na->broken, true, memory_order_acq_rel) &&
+        na->options.cont != NULL)
+        (void)continuation_call(na->options.cont, NET_EVENT_ACCEPT_FAILED, na);
+}
+
 /* One slot: a listener in a thread's poll set. */
 
 static void slot_ready(struct event_io *eio, uint32_t events)
@@ -210,35 +218,46 @@ static void slot_pause(struct net_accept_slot *slot, int64_t pause_ms)
     ethread_timer_arm_in(slot->thread, &slot->resume, pause_ms);
 }
 
-/* The thread that a connection goes to next; NULL while all have as many handshakes as they may. */
+bool net_accept_has_room(const struct net_accept *na)
+{
+    struct net_core *core = na->np->core;
+    const struct thread_group *group = &core->ep->groups[na->event_type];
+
+    for (int i = 0; i < group->n; i++)
+        if (!net_handler_is_full(net_handler_of(core, group->threads[i])))
+            return true;
+    return false;
+}
+
+/* Only for a connection that is there: a thread that is drawn and not used would upset the round.
+ */
 struct ethread *net_accept_next_thread(struct net_accept *na)
 {
     struct net_core *core = na->np->core;
-    int n = core->ep->groups[na->event_type].n;
+    struct ethread *t = event_processor_assign(core->ep, na->event_type);
 
-    for (int i = 0; i < n; i++) {
-        struct ethread *t = event_processor_assign(core->ep, na->event_type);
-
+    for (int i = 1; i < core->ep->groups[na->event_type].n; i++) {
         if (!net_handler_is_full(net_handler_of(core, t)))
-            return t;
+            break;
+        t = event_processor_assign(core->ep, na->event_type);
     }
-    return NULL;
+    return t;
 }
 
-static struct ethread *thread_for(const struct net_accept_slot *slot)
+static bool slot_has_room(const struct net_accept_slot *slot)
 {
-    struct net_accept *na = slot->accept;
+    const struct net_accept *na = slot->accept;
 
     if (na->options.accept.mode != ACCEPT_PER_THREAD)
-        return net_accept_next_thread(na);
-    return net_handler_is_full(net_handler_of(na->np->core, slot->thread)) ? NULL : slot->thread;
+        return net_accept_has_room(na);
+    return !net_handler_is_full(net_handler_of(na->np->core, slot->thread));
 }
 
 static void slot_resume(struct timer *t)
 {
     struct net_accept_slot *slot = container_of(t, struct net_accept_slot, resume);
 
-    if (thread_for(slot) == NULL)
+    if (!slot_has_room(slot))
         ethread_timer_arm_in(slot->thread, t, FULL_RETRY_MS);
     else if (!net_accept_may_accept(slot->accept))
         ethread_timer_arm_in(slot->thread, t, RETRY_MS);
@@ -272,8 +291,7 @@ static bool slot_failed(struct net_accept_slot *slot, int error_number)
         return false;
     case ACCEPT_ERROR_FATAL:
         slot_close(slot);
-        if (na->options.cont != NULL)
-            (void)continuation_call(na->options.cont, NET_EVENT_ACCEPT_FAILED, na);
+        net_accept_broken(na);
         return false;
     }
     return false;
@@ -284,7 +302,6 @@ static bool slot_accept_one(struct net_accept_slot *slot)
 {
     struct net_accept *na = slot->accept;
     struct endpoint peer = {.len = sizeof(peer.storage)};
-    struct ethread *t = thread_for(slot);
     struct net_vconnection *vc;
     int64_t pause_ms = 0;
     int fd;
@@ -293,7 +310,7 @@ static bool slot_accept_one(struct net_accept_slot *slot)
         slot_pause(slot, RETRY_MS);
         return false;
     }
-    if (t == NULL) {
+    if (!slot_has_room(slot)) {
         METRIC_INC(tls_accept_pauses);
         slot_pause(slot, FULL_RETRY_MS);
         return false;
@@ -304,7 +321,8 @@ static bool slot_accept_one(struct net_accept_slot *slot)
         return slot_failed(slot, errno);
     vc = net_accept_make_vc(na, fd, &peer.sa, &pause_ms);
     if (vc != NULL)
-        net_vc_start(vc, t);
+        net_vc_start(vc, na->options.accept.mode == ACCEPT_PER_THREAD ? slot->thread
+                                                                      : net_accept_next_thread(na));
     if (pause_ms > 0) {
         slot_pause(slot, pause_ms);
         return false;
@@ -330,11 +348,23 @@ static void slot_start(struct inbox_item *item, struct ethread *t)
         slot_poll(slot);
 }
 
+/* Whom the system let in already is served: closing the socket would reset them. Those of a thread
+ * that ends would be cut anyway. */
+static void slot_accept_last(struct net_accept_slot *slot, const struct ethread *t)
+{
+    uint32_t left = slot->accept->options.accept.backlog;
+
+    if (slot->eio.fd < 0 || atomic_load_explicit(&t->stopping, memory_order_relaxed))
+        return;
+    while (left-- > 0 && slot_accept_one(slot))
+        ;
+}
+
 static void slot_stop(struct inbox_item *item, struct ethread *t)
 {
     struct net_accept_slot *slot = container_of(item, struct net_accept_slot, stop);
 
-    (void)t;
+    slot_accept_last(slot, t);
     slot_close(slot);
     net_accept_release_fd(slot->accept);
     net_accept_unref(slot->accept); /* the slot's: taken when it was started */
@@ -422,7 +452,6 @@ void net_accept_stop(struct net_accept *na)
     if (na->started)
         for (int i = 0; i < na->n_slots; i++)
             ethread_post(na->slots[i].thread, &na->slots[i].stop);
-    for (int i = 0; i < na->n_dedicated; i++)
-        net_accept_stop_dedicated(na->dedicated[i]);
+    net_accept_stop_dedicated(na);
     net_accept_release_fd(na);
 }

@@ -24,43 +24,60 @@ static void wait_for(const struct net_accept *na, const struct ethread *t, bool 
     (void)poll(fds, listener ? 2 : 1, wait_ms);
 }
 
-/* How long to rest before the next accept; 0: not at all; -1: the listener is broken. */
-static int64_t accept_one(struct net_accept *na)
+/* What an accept(2) failure means. True: go on accepting. */
+static bool accept_failed(struct net_accept *na, int error_number, int64_t *rest_ms)
+{
+    switch (net_accept_note_error(na, error_number)) {
+    case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
+    case ACCEPT_ERROR_TRANSIENT: return true;
+    case ACCEPT_ERROR_WARN: *rest_ms = RETRY_MS; return false;
+    case ACCEPT_ERROR_FATAL: net_accept_broken(na); return false;
+    }
+    return false;
+}
+
+/* True: go on accepting. *rest_ms > 0: after so long. */
+static bool accept_one(struct net_accept *na, int64_t *rest_ms)
 {
     struct endpoint peer = {.len = sizeof(peer.storage)};
-    struct ethread *t = net_accept_next_thread(na);
     struct net_vconnection *vc;
-    int64_t pause_ms = 0;
     int fd;
 
-    if (!net_accept_may_accept(na))
-        return RETRY_MS;
-    if (t == NULL) {
+    *rest_ms = net_accept_may_accept(na) ? 0 : RETRY_MS;
+    if (*rest_ms == 0 && !net_accept_has_room(na)) {
         METRIC_INC(tls_accept_pauses);
-        return FULL_RETRY_MS;
+        *rest_ms = FULL_RETRY_MS;
     }
+    if (*rest_ms > 0)
+        return false;
     peer.sa.sa_family = AF_UNSPEC;
     fd = accept4(na->fd, &peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        int error_number = errno;
-
-        switch (net_accept_note_error(na, error_number)) {
-        case ACCEPT_ERROR_IGNORE:
-        case ACCEPT_ERROR_TRANSIENT: return 0;
-        case ACCEPT_ERROR_WARN: return RETRY_MS;
-        case ACCEPT_ERROR_FATAL: return -1;
-        }
-    }
-    vc = net_accept_make_vc(na, fd, &peer.sa, &pause_ms);
+    if (fd < 0)
+        return accept_failed(na, errno, rest_ms);
+    vc = net_accept_make_vc(na, fd, &peer.sa, rest_ms);
     if (vc != NULL)
-        net_vc_start(vc, t);
-    return pause_ms;
+        net_vc_start(vc, net_accept_next_thread(na));
+    return *rest_ms == 0;
+}
+
+static bool is_set(const atomic_bool *flag)
+{
+    return atomic_load_explicit(flag, memory_order_acquire);
 }
 
 static bool goes_on(const struct net_accept *na, const struct ethread *t)
 {
-    return !atomic_load_explicit(&na->stopping, memory_order_acquire) &&
-           !atomic_load_explicit(&t->stopping, memory_order_acquire);
+    return !is_set(&na->stopping) && !is_set(&na->broken) && !is_set(&t->stopping);
+}
+
+/* Whom the system let in already is served: closing the socket would reset them. */
+static void accept_last(struct net_accept *na)
+{
+    uint32_t left = na->options.accept.backlog;
+    int64_t rest_ms;
+
+    while (left-- > 0 && accept_one(na, &rest_ms))
+        ;
 }
 
 static int accept_loop(struct continuation *c, int event, void *data)
@@ -70,20 +87,16 @@ static int accept_loop(struct continuation *c, int event, void *data)
 
     (void)event;
     while (goes_on(na, t)) {
-        int64_t pause_ms;
+        int64_t rest_ms = 0;
 
         wait_for(na, t, true, -1);
-        if (!goes_on(na, t))
-            break;
-        pause_ms = accept_one(na);
-        if (pause_ms < 0) {
-            if (na->options.cont != NULL)
-                (void)continuation_call(na->options.cont, NET_EVENT_ACCEPT_FAILED, na);
-            break;
-        }
-        if (pause_ms > 0)
-            wait_for(na, t, false, (int)pause_ms);
+        while (goes_on(na, t) && accept_one(na, &rest_ms))
+            ;
+        if (rest_ms > 0)
+            wait_for(na, t, false, (int)rest_ms);
     }
+    if (is_set(&na->stopping) && !is_set(&na->broken))
+        accept_last(na);
     net_accept_release_fd(na);
     net_accept_unref(na);
     return EVENT_DONE;
@@ -116,7 +129,8 @@ enum sp_err net_accept_open_dedicated(struct net_accept *na)
     return err;
 }
 
-void net_accept_stop_dedicated(struct ethread *t)
+void net_accept_stop_dedicated(struct net_accept *na)
 {
-    ethread_wake(t);
+    for (int i = 0; i < na->n_dedicated; i++)
+        event_processor_release_dedicated(na->np->core->ep, na->dedicated[i]);
 }

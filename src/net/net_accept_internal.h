@@ -9,6 +9,10 @@ struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const 
                                            int64_t *pause_ms);
 /* False: the total is reached, do not even call accept(2). */
 bool net_accept_may_accept(const struct net_accept *na);
+/* Does any thread of the group take another connection now? */
+bool net_accept_has_room(const struct net_accept *na);
+/* accept(2) will never work again: tells the user, the first time. */
+void net_accept_broken(struct net_accept *na);
 /* Counts and logs. */
 enum accept_severity net_accept_note_error(struct net_accept *na, int error_number);
 
@@ -23,4 +27,4 @@ void net_accept_release_fd(struct net_accept *na);
 struct ethread *net_accept_next_thread(struct net_accept *na);
 
 enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
-void net_accept_stop_dedicated(struct ethread *t);
+void net_accept_stop_dedicated(struct net_accept *na);

@@ -123,7 +123,7 @@ static void remove_stale_unix(const struct endpoint *e)
 
     if (lstat(e->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* its queue may be full */
     if (fd < 0)
         return;
     if (connect(fd, &e->sa, e->len) != 0 && errno == ECONNREFUSED)

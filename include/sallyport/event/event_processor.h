@@ -32,7 +32,7 @@ struct event_processor {
     int n_threads;
     size_t storage_used;
     bool started;
-    bool ended; /* stopped, for good */
+    bool ended;                  /* stopped, for good */
     pthread_barrier_t last_turn; /* all threads leave their loop before the first one lets go */
     pthread_mutex_t lock;        /* of what follows: dedicated threads come and go at any time */
     struct ethread **dedicated;  /* owned */

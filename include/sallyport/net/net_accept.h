@@ -57,13 +57,14 @@ struct net_accept {
     atomic_uint refs;
     bool started; /* the slots are in the threads' hands */
     atomic_bool stopping;
+    atomic_bool broken; /* NET_EVENT_ACCEPT_FAILED was called, once */
 };
 
 struct net_accept *net_accept_ref(struct net_accept *na);
 void net_accept_unref(struct net_accept *na);
-/* No further connection, and the address is free for others; connections that exist go on. Any
- * thread; takes effect within a turn. Required before the last net_accept_unref() of a listener
- * that was opened. */
+/* No further connection, and the address is free for others; connections that exist go on, and
+ * those that the system had completed are still accepted. Any thread; takes effect within a turn.
+ * Required before the last net_accept_unref() of a listener that was opened. */
 void net_accept_stop(struct net_accept *na);
 /* Opens the socket and starts accepting in the mode that the options ask for. On failure *what
  * names the call and errno is set. For net_processor_main_accept(). */
