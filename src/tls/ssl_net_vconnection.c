@@ -77,8 +77,19 @@ static void earn_key_updates(struct ssl_net_vconnection *vc, size_t n)
         vc->key_updates_left++;
 }
 
-/* Fills the pieces. What came before an end or an error is given out first; the next call finds the
- * end again. */
+/* What came before an end or an error is given out first. The socket may have nothing to say any
+ * more, so it is noted that the next call has: see ssl_net_vc_pending(). */
+static struct io_result stop_after(struct ssl_net_vconnection *vc, struct io_result stop, size_t n)
+{
+    bool ended = stop.status == IO_EOF || stop.status == IO_ERROR;
+
+    vc->end_waits = ended && n > 0;
+    if (n == 0)
+        return stop;
+    return (struct io_result){.status = IO_OK, .n = n, .drained = !ended};
+}
+
+/* Fills the pieces. */
 static struct io_result read_pieces(struct tls_thread *t, const struct iovec *iov, int n_iov)
 {
     struct ssl_net_vconnection *vc = t->vc;
@@ -88,12 +99,8 @@ static struct io_result read_pieces(struct tls_thread *t, const struct iovec *io
         size_t at = 0, n = 0;
 
         while (at < iov[i].iov_len) {
-            if (SSL_read_ex(vc->ssl, (char *)iov[i].iov_base + at, iov[i].iov_len - at, &n) != 1) {
-                struct io_result stop = failed(t);
-
-                r.drained = stop.status == IO_WANT_READ;
-                return r.n == 0 ? stop : r;
-            }
+            if (SSL_read_ex(vc->ssl, (char *)iov[i].iov_base + at, iov[i].iov_len - at, &n) != 1)
+                return stop_after(vc, failed(t), r.n);
             at += n;
             r.n += n;
         }
@@ -109,6 +116,7 @@ static struct io_result ssl_net_vc_recv(struct net_vconnection *base, const stru
     struct tls_thread *t;
     struct io_result r;
 
+    vc->end_waits = false; /* told now, or found again */
     if (vc->broken != SP_OK)
         return IO_RESULT_ERROR(vc->broken);
     /* No more ciphertext than there is room for plaintext, so that little is left over. */
@@ -248,8 +256,7 @@ static bool ssl_net_vc_pending(const struct net_vconnection *base)
 {
     const struct ssl_net_vconnection *vc = ssl_net_vc_of_const(base);
 
-    return vc->in.data != NULL || vc->broken != SP_OK ||
-           (vc->ssl != NULL && SSL_pending(vc->ssl) > 0);
+    return vc->in.data != NULL || vc->end_waits || (vc->ssl != NULL && SSL_pending(vc->ssl) > 0);
 }
 
 /* close_notify, once, unless the connection is beyond words (SSL_shutdown(3): not after a fatal

@@ -39,6 +39,7 @@ struct ssl_net_vconnection {
     enum sp_err broken; /* nothing more can be read or written; SP_OK: it can */
     uint8_t key_updates_left;
     uint8_t renegotiations;
+    bool end_waits;         /* recv gave the last bytes and has the end still to tell */
     bool handshake_counted; /* its failure was counted and logged */
     bool resumed;
     bool fin_when_flushed; /* shutdown(SHUT_WR) waits for `out` */

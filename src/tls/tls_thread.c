@@ -107,6 +107,7 @@ struct io_result tls_step_end(struct tls_thread *t, struct io_result r)
     if (r.n == 0)
         return IO_RESULT_ERROR(err);
     r.drained = false;
+    vc->end_waits = true;
     return r;
 }
 

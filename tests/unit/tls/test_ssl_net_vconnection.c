@@ -353,6 +353,30 @@ static void close_notify_is_a_clean_end(void **state)
     pair_fini(&pair);
 }
 
+/* The last bytes and the end came together, perhaps to another thread: the socket has nothing more
+ * to say, and the end must be told all the same. */
+static void an_end_that_came_with_data_is_pending(void **state)
+{
+    BED;
+    struct tls_pair pair;
+    struct iovec iov;
+    struct io_result r;
+    char buf[8];
+
+    pair_init_open(&pair, bed);
+    assert_int_equal(client_write(&pair, "last", 4), 4);
+    assert_int_equal(SSL_shutdown(pair.client), 0);
+    r = pair_recv(&pair, buf, sizeof(buf));
+    assert_int_equal(r.n, 4);
+    assert_false(r.drained);
+    pair.vc->read.triggered = false;
+    assert_true(pair.vc->ops->pending(pair.vc));
+    iov = (struct iovec){buf, sizeof(buf)};
+    assert_int_equal(pair.vc->ops->recv(pair.vc, &iov, 1).status, IO_EOF);
+    assert_false(pair.vc->ops->pending(pair.vc));
+    pair_fini(&pair);
+}
+
 static void a_bare_fin_is_a_truncation(void **state)
 {
     BED;
@@ -645,6 +669,7 @@ int main(void)
         WITH_BED(an_idle_connection_holds_no_buffer),
         WITH_BED(one_byte_at_a_time_is_read_when_the_record_is_whole),
         WITH_BED(close_notify_is_a_clean_end),
+        WITH_BED(an_end_that_came_with_data_is_pending),
         WITH_BED(a_bare_fin_is_a_truncation),
         WITH_BED(a_damaged_record_breaks_the_connection_with_an_alert),
         WITH_BED(a_clean_close_says_so_and_an_abort_does_not),
