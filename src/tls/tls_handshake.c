@@ -46,7 +46,6 @@ static struct tls_handshake *handshake_new(struct ssl_net_vconnection *vc)
         return NULL;
     hs->vc = vc;
     hs->alert_sent = hs->alert_received = -1;
-    vc->wait_us = (uint32_t)(clock_mono_ms() - vc->super.opened_ms) * 1000;
     METRIC_INC(tls_handshakes_started);
     return hs;
 }
@@ -162,9 +161,8 @@ static struct io_result hello_arrived(struct tls_handshake *hs, struct io_result
 
 static struct io_result turn(struct tls_handshake *hs, struct tls_thread *t)
 {
-    (void)t;
     if (!hs->vc->super.turn_granted)
-        return IO_RESULT_WANT(IO_WANT_TURN);
+        return (struct io_result){.status = IO_WANT_TURN, .drained = t->in_dry};
     enter(hs, TLS_HS_NEGOTIATE);
     return (struct io_result){.status = IO_OK};
 }
@@ -209,6 +207,7 @@ static bool ssl_start(struct tls_handshake *hs, struct tls_thread *t)
     vc->ssl = SSL_new(vc->port->ctx);
     if (vc->ssl == NULL)
         return false;
+    vc->wait_us = (uint32_t)(clock_mono_ns() / 1000 - vc->super.turn.arrived_us);
     SSL_set_accept_state(vc->ssl);
     tls_thread_join(vc, t);
     hs->store = ssl_port_store(vc->port);
