@@ -105,6 +105,7 @@ static bool descriptor_ok(struct net_accept *na, int fd, int64_t *pause_ms)
     LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " throttle=%s fd=%d pause_ms=%" PRId64,
                 VIEW_ARG(na->options.label),
                 level == FD_EMERGENCY ? "fd_emergency" : "fd_hyper_emergency", fd, *pause_ms);
+    net_core_relieve(na->np->core);
     if (level == FD_EMERGENCY)
         return true;
     (void)close(fd);
@@ -156,7 +157,15 @@ struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const 
 
 bool net_accept_may_accept(const struct net_accept *na)
 {
-    return na->options.accept.backdoor || net_throttle_accepting(na->np->core->throttle);
+    struct net_core *core = na->np->core;
+
+    if (na->options.accept.backdoor || net_throttle_accepting(core->throttle))
+        return true;
+    METRIC_INC(net_throttled_total);
+    LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " throttle=total max=%u accepting rests",
+                VIEW_ARG(na->options.label), net_throttle_state(core->throttle).max_connections);
+    net_core_relieve(core); /* who idles makes room */
+    return false;
 }
 
 enum accept_severity net_accept_note_error(struct net_accept *na, int error_number)
@@ -170,6 +179,7 @@ enum accept_severity net_accept_note_error(struct net_accept *na, int error_numb
         METRIC_INC(net_accept_errors_warn);
         LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " accept errno=%d delayed",
                     VIEW_ARG(na->options.label), error_number);
+        net_core_relieve(na->np->core); /* one that goes gives a new one its descriptor */
         break;
     case ACCEPT_ERROR_FATAL:
         METRIC_INC(net_accept_errors_fatal);
@@ -284,11 +294,7 @@ static bool slot_failed(struct net_accept_slot *slot, int error_number)
     switch (net_accept_note_error(na, error_number)) {
     case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
     case ACCEPT_ERROR_TRANSIENT: return true;
-    case ACCEPT_ERROR_WARN:
-        /* An idle connection that goes gives a new one its descriptor. */
-        (void)net_handler_evict_idle(net_handler_of(na->np->core, slot->thread), 1);
-        slot_pause(slot, RETRY_MS);
-        return false;
+    case ACCEPT_ERROR_WARN: slot_pause(slot, RETRY_MS); return false;
     case ACCEPT_ERROR_FATAL:
         slot_close(slot);
         net_accept_broken(na);

@@ -28,16 +28,20 @@ static void signal_ready(struct event_io *eio, uint32_t events)
 
 enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, struct ethread *t)
 {
-    struct list *const heads[] = {
-        &nh->read_ready,   &nh->write_ready, &nh->handshake_read_ready, &nh->handshake_write_ready,
-        &nh->accept_ready, &nh->open,        &nh->keep_alive,           &nh->active,
-        &nh->closed};
+    struct list *const heads[] = {&nh->read_ready,
+                                  &nh->write_ready,
+                                  &nh->handshake_read_ready,
+                                  &nh->handshake_write_ready,
+                                  &nh->accept_ready,
+                                  &nh->open,
+                                  &nh->closed};
 
     memset(nh, 0, sizeof(*nh));
     nh->thread = t;
     nh->core = core;
     for (size_t i = 0; i < SP_COUNT_OF(heads); i++)
         list_init(heads[i]);
+    net_handler_init_queues(nh);
     nh->pd.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (nh->pd.epoll_fd < 0)
         return SP_SYSCALL;

@@ -68,6 +68,8 @@ static inline void inactivity_cop_stamp(struct net_vconnection *vc)
     vc->last_activity_ms = ethread_now_ms(vc->thread);
 }
 
+/* The keep-alive and active queues (net_queue.c). */
+void net_handler_init_queues(struct net_handler *nh);
 /* Out of the keep-alive or active queue. */
 void net_vc_leave_queue(struct net_vconnection *vc);
 

@@ -37,6 +37,38 @@ void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue)
     }
 }
 
+/* How many go at a time: enough to help, and few enough not to hurt more than asked for. */
+#define RELIEF_CONNECTIONS 8
+
+static void relieve(struct inbox_item *item, struct ethread *t)
+{
+    struct net_handler *nh = container_of(item, struct net_handler, relief);
+
+    (void)t;
+    atomic_store_explicit(&nh->relief_asked, false, memory_order_release);
+    (void)net_handler_evict_idle(nh, RELIEF_CONNECTIONS);
+}
+
+void net_handler_init_queues(struct net_handler *nh)
+{
+    list_init(&nh->keep_alive);
+    list_init(&nh->active);
+    nh->relief.fn = relieve;
+    atomic_init(&nh->relief_asked, false);
+}
+
+void net_core_relieve(struct net_core *core)
+{
+    struct thread_group *group = &core->ep->groups[core->et_net];
+
+    for (int i = 0; i < group->n; i++) {
+        struct net_handler *nh = net_handler_of(core, group->threads[i]);
+
+        if (!atomic_exchange_explicit(&nh->relief_asked, true, memory_order_acq_rel))
+            ethread_post(group->threads[i], &nh->relief);
+    }
+}
+
 uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n)
 {
     uint32_t evicted = 0;

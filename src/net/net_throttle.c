@@ -130,24 +130,34 @@ static uint64_t address_hash(const struct net_throttle *t, const union ip_endpoi
     return h == 0 ? 1 : h;
 }
 
-/* Adds one connection of this address. False: it has as many as it may. */
+/* Adds one to the count at a place, if that is `hash`'s or may become so. SP_NOT_FOUND: it is
+ * another's. SP_THROTTLED: the address has as many as it may. */
+static enum sp_err slot_take(struct net_throttle *t, uint64_t hash, unsigned probe, bool also_free)
+{
+    _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
+    uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+
+    while ((word & COUNT_MASK) == 0 ? also_free : word >> COUNT_BITS == hash) {
+        uint64_t count = word & COUNT_MASK;
+
+        if (count >= t->options.max_connections_per_address)
+            return SP_THROTTLED;
+        if (atomic_compare_exchange_weak_explicit(slot, &word, hash << COUNT_BITS | (count + 1),
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return SP_OK;
+    }
+    return SP_NOT_FOUND;
+}
+
+/* Adds one connection of this address. False: it has as many as it may. Its count is looked for
+ * everywhere before a free place is taken: one in front of it may have become free meanwhile. */
 static bool address_take(struct net_throttle *t, uint64_t hash)
 {
-    uint32_t max = t->options.max_connections_per_address;
+    for (unsigned i = 0; i < 2 * ADDRESS_PROBES; i++) {
+        enum sp_err err = slot_take(t, hash, i % ADDRESS_PROBES, i >= ADDRESS_PROBES);
 
-    for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
-        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
-        uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
-
-        while ((word & COUNT_MASK) == 0 || word >> COUNT_BITS == hash) {
-            uint64_t count = word >> COUNT_BITS == hash ? word & COUNT_MASK : 0;
-
-            if (count >= max)
-                return false;
-            if (atomic_compare_exchange_weak_explicit(slot, &word, hash << COUNT_BITS | (count + 1),
-                                                      memory_order_relaxed, memory_order_relaxed))
-                return true;
-        }
+        if (err != SP_NOT_FOUND)
+            return err == SP_OK;
     }
     return true; /* the table is crowded here: not counted, not refused */
 }

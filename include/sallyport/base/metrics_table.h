@@ -13,9 +13,9 @@
     X(net_closed,                  "connections", "connections closed and freed")                  \
     X(net_connects,                "connections", "outgoing connections tried")                    \
     X(net_connect_errors,          "errors",      "outgoing connections that failed")              \
-    X(net_throttled_total,         "connections", "refused: connections in total")                 \
+    X(net_throttled_total,         "times",       "the total of connections was reached: accepting rested")                 \
     X(net_throttled_per_address,   "connections", "refused: connections of one address")           \
-    X(net_throttled_fd_emergency,  "connections", "idle connections closed or refused in a descriptor emergency") \
+    X(net_throttled_fd_emergency,  "times",       "descriptors ran short: idle connections went, accepting rested, in a hyper-emergency the new one was closed") \
     X(net_throttled_connect,       "connections", "outgoing connections refused by the throttle")  \
     X(net_throttled_memory,        "connections", "refused: memory ceiling")                       \
     X(net_timeouts_inactivity,     "connections", "inactivity timeouts")                           \

@@ -32,5 +32,8 @@ struct net_core *net_core_new(struct event_processor *ep, const struct net_core_
     SP_MUST_CHECK;
 /* After event_processor_stop(); closes nothing: handlers closed their connections on stopping. */
 void net_core_free(struct net_core *core);
+/* Connections, descriptors or memory are short: each data thread lets some of its oldest idle
+ * client connections go. Any thread; cheap when asked again before it happened. */
+void net_core_relieve(struct net_core *core);
 /* Threads of another type with a net handler: ET_SSL. `handshake_budget_ns` as in the handler. */
 enum sp_err net_core_spawn(struct net_core *core, int type, int n, int nice) SP_MUST_CHECK;

@@ -40,6 +40,8 @@ struct net_handler {
     uint32_t n_handshakes;       /* connections in VC_HANDSHAKE */
     int64_t handshake_budget_ns; /* per turn */
     struct handshake_overload overload;
+    struct inbox_item relief;    /* "let idle connections go", from any thread */
+    atomic_bool relief_asked;    /* ...is on its way */
     atomic_bool handshakes_full; /* any thread: no further connection for this one now */
 };
 
