@@ -1,8 +1,9 @@
-/* What this program itself looks at of a client's first bytes: TLS or HTTP, and the requested name.
- * The input is used as both. */
+/* What this program itself looks at of a client's first bytes: TLS or HTTP, what it will cost, and
+ * the requested name. The input is used as all of them. */
 #include "cert_names.h"
 #include "tls_client_hello.h"
 #include "tls_first_bytes.h"
+#include "tls_hello_kind.h"
 
 #include <sallyport/base/compiler.h>
 
@@ -20,6 +21,19 @@ static void first_bytes(struct view bytes)
 
         SP_ASSERT(last == TLS_FIRST_MORE || now == last);
         SP_ASSERT(len < TLS_FIRST_BYTES_MAX || now != TLS_FIRST_MORE);
+        last = now;
+    }
+}
+
+/* A hello that is whole stays whole, and of its kind, whatever follows its first record. */
+static void hello_kind(struct view bytes)
+{
+    enum tls_hello_kind last = TLS_HELLO_MORE;
+
+    for (size_t len = 0; len <= bytes.len; len += len < 64 ? 1 : 61) {
+        enum tls_hello_kind now = tls_hello_kind(view_head(bytes, len));
+
+        SP_ASSERT(last == TLS_HELLO_MORE || now == last);
         last = now;
     }
 }
@@ -43,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct view bytes = {(const char *)data, size};
 
     first_bytes(bytes);
+    hello_kind(bytes);
     requested_name(bytes);
     return 0;
 }

@@ -537,6 +537,44 @@ static void a_flight_that_the_socket_does_not_take_waits(void **state)
     pair_fini(&pair);
 }
 
+/* Longer than the thread's send buffer, through a socket that takes a little at a time. */
+static void a_chain_that_fits_no_buffer_is_sent(void **state)
+{
+    BED;
+    const struct cert_recipe recipe = {
+        .common_name = "padding", .alt_names = "DNS:padding.example", .days_to = 30};
+    EVP_PKEY *key = key_new(KEY_RSA);
+    X509 *cert = cert_new(&recipe, key);
+    bool waited = false;
+
+    for (int i = 0; i < 110; i++)
+        pem_write_cert(bed->certs[2].chain, cert, "a");
+    bed_reopen_port(bed);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct tls_pair pair;
+        int tiny = 1, rc = -1;
+
+        pair_init(&pair, bed);
+        assert_int_equal(setsockopt(pair.vc->fd, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)), 0);
+        (void)SSL_set_max_proto_version(pair.client, version);
+        client_asks_for(pair.client, "api.example");
+        SSL_set_max_cert_list(pair.client, 1L << 20);
+        for (int i = 0; i < 1000 && (rc != 1 || pair.vc->phase == VC_HANDSHAKE); i++) {
+            rc = SSL_do_handshake(pair.client);
+            ERR_clear_error();
+            if (pair.vc->phase == VC_HANDSHAKE)
+                assert_int_not_equal(pair_advance(&pair).status, IO_ERROR);
+            waited = waited || pair.advanced.status == IO_WANT_WRITE;
+        }
+        assert_int_equal(rc, 1);
+        assert_int_equal(pair.vc->phase, VC_OPEN);
+        pair_fini(&pair);
+    }
+    assert_true(waited);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+}
+
 static void the_error_queue_is_empty_between_steps(void **state)
 {
     BED;
@@ -576,6 +614,7 @@ int main(void)
         WITH_BED(garbage_is_not_tls),
         WITH_BED(a_broken_hello_is_refused_with_an_alert),
         WITH_BED(a_flight_that_the_socket_does_not_take_waits),
+        WITH_BED(a_chain_that_fits_no_buffer_is_sent),
         WITH_BED(the_error_queue_is_empty_between_steps),
     };
 
