@@ -263,6 +263,15 @@ void net_socket_tune_accepted(int fd, const struct net_accept_options *options)
         warn_option("linger", options);
 }
 
+/* Without a port the system shall choose one when it knows the remote end: a port that is reserved
+ * here is reserved for all of them (ip(7), IP_BIND_ADDRESS_NO_PORT). */
+static bool bind_source(int fd, const struct endpoint *source)
+{
+    if (is_ip(source) && endpoint_port(source) == 0)
+        (void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    return bind(fd, &source->sa, source->len) == 0;
+}
+
 int net_socket_connect(const struct net_connect_options *options, const char **what)
 {
     const struct endpoint *remote = &options->remote;
@@ -278,7 +287,7 @@ int net_socket_connect(const struct net_connect_options *options, const char **w
     if (options->mark != 0 && !set_int(fd, SOL_SOCKET, SO_MARK, (int)options->mark))
         goto close_fd;
     *what = "bind of the source address";
-    if (options->source.len != 0 && bind(fd, &options->source.sa, options->source.len) != 0)
+    if (options->source.len != 0 && !bind_source(fd, &options->source))
         goto close_fd;
     *what = "connect";
     if (connect(fd, &remote->sa, remote->len) != 0 && errno != EINPROGRESS)
