@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,12 +156,21 @@ struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const 
     return vc;
 }
 
-bool net_accept_may_accept(const struct net_accept *na)
+static bool somebody_waits(int fd)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+    return poll(&pfd, 1, 0) > 0;
+}
+
+bool net_accept_may_accept(const struct net_accept *na, int fd)
 {
     struct net_core *core = na->np->core;
 
     if (na->options.accept.backdoor || net_throttle_accepting(core->throttle))
         return true;
+    if (!somebody_waits(fd))
+        return false;
     METRIC_INC(net_throttled_total);
     LOG_LIMITED(NET, WARN, "port=" VIEW_FMT " throttle=total max=%u accepting rests",
                 VIEW_ARG(na->options.label), net_throttle_state(core->throttle).max_connections);
@@ -269,7 +279,7 @@ static void slot_resume(struct timer *t)
 
     if (!slot_has_room(slot))
         ethread_timer_arm_in(slot->thread, t, FULL_RETRY_MS);
-    else if (!net_accept_may_accept(slot->accept))
+    else if (!net_accept_may_accept(slot->accept, slot->fd))
         ethread_timer_arm_in(slot->thread, t, RETRY_MS);
     else
         slot_poll(slot);
@@ -312,7 +322,7 @@ static bool slot_accept_one(struct net_accept_slot *slot)
     int64_t pause_ms = 0;
     int fd;
 
-    if (!net_accept_may_accept(na)) {
+    if (!net_accept_may_accept(na, slot->fd)) {
         slot_pause(slot, RETRY_MS);
         return false;
     }

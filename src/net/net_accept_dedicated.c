@@ -43,7 +43,7 @@ static bool accept_one(struct net_accept *na, int64_t *rest_ms)
     struct net_vconnection *vc;
     int fd;
 
-    *rest_ms = net_accept_may_accept(na) ? 0 : RETRY_MS;
+    *rest_ms = net_accept_may_accept(na, na->fd) ? 0 : RETRY_MS;
     if (*rest_ms == 0 && !net_accept_has_room(na)) {
         METRIC_INC(tls_accept_pauses);
         *rest_ms = FULL_RETRY_MS;

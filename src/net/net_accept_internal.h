@@ -7,8 +7,9 @@
  * the listener shall rest that long. */
 struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const struct sockaddr *sa,
                                            int64_t *pause_ms);
-/* False: the total is reached, do not even call accept(2). */
-bool net_accept_may_accept(const struct net_accept *na);
+/* False: the total is reached, do not even call accept(2). If somebody waits on the listening `fd`
+ * then, idle connections are asked to make room. */
+bool net_accept_may_accept(const struct net_accept *na, int fd);
 /* Does any thread of the group take another connection now? */
 bool net_accept_has_room(const struct net_accept *na);
 /* accept(2) will never work again: tells the user, the first time. */

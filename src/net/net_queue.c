@@ -37,8 +37,8 @@ void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue)
     }
 }
 
-/* How many go at a time: enough to help, and few enough not to hurt more than asked for. */
-#define RELIEF_CONNECTIONS 8
+/* Which share goes at a time: enough to help, and few enough not to hurt more than asked for. */
+#define RELIEF_DIVISOR 16
 
 static void relieve(struct inbox_item *item, struct ethread *t)
 {
@@ -46,7 +46,7 @@ static void relieve(struct inbox_item *item, struct ethread *t)
 
     (void)t;
     atomic_store_explicit(&nh->relief_asked, false, memory_order_release);
-    (void)net_handler_evict_idle(nh, RELIEF_CONNECTIONS);
+    (void)net_handler_evict_idle(nh, 1 + nh->n_keep_alive / RELIEF_DIVISOR);
 }
 
 void net_handler_init_queues(struct net_handler *nh)

@@ -181,14 +181,16 @@ def test_connections_in_total(start, connect):
     n = scaled(50, 10)
     proxy = start.proxy(routes=[{"respond": {"text": "ok"}}], throttle={"max_connections": n})
     clients = [connect(proxy.http, tls=False) for _ in range(n)]
-    for client in clients:
-        assert client.get("/").status == 200
+    for client in clients:  # not idle: half a request each
+        client.send(b"GET / HTTP/1.1\r\n")
 
     # The rest wait in the backlog, or are refused: both are an end, and those inside are served.
     late = connect(proxy.http, tls=False)
     late.request()
+    proxy.wait_metric("net_throttled_total", 1)
     for client in clients:
-        assert client.get("/").status == 200
+        client.send(b"Host: shop.test\r\n\r\n")
+        assert client.response().status == 200
     for client in clients[:n // 2]:
         client.close()
     def served():
@@ -220,3 +222,17 @@ def test_idle_connections_make_room_for_new_ones(start, connect):
     assert proxy.wait_metric("net_keep_alive_evicted", 5)
     assert clients[0].ended()
     assert clients[-1].get("/").status == 200
+
+
+def test_idle_connections_make_room_when_the_total_is_reached(start, connect):
+    proxy = start.proxy({"app": [start.backend(answering()).address]},
+                        throttle={"max_connections": 4})
+    idle = [connect(proxy.https) for _ in range(4)]
+    assert all(client.get("/").status == 200 for client in idle)
+
+    late = connect(proxy.https)
+
+    assert late.get("/").status == 200
+    metrics = proxy.wait_metric("net_keep_alive_evicted", 1)
+    assert metrics["net_throttled_total"] >= 1
+    assert any(client.ended() for client in idle)
