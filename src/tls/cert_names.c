@@ -84,7 +84,7 @@ static void add_name(struct adding *to, struct view file, struct view name)
     to->n_added++;
 }
 
-/* subjectAltName only: a common name is no host name any more (RFC 9525 2). */
+/* subjectAltName only: a common name is no host name any more (RFC 9525). */
 static void add_alt_names(struct adding *to, struct view file, X509 *cert)
 {
     GENERAL_NAMES *alt = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Pieces shorter than this are gathered into one record; copying more than a quarter of a record
- * costs about as much as the record that it saves. */
+/* Pieces shorter than this are gathered into one record. A longer one is a record of its own, for
+ * which nothing is copied. */
 #define GATHER_BELOW(limit) ((limit) / 4)
 
 struct net_vconnection *ssl_net_vc_new(struct ssl_net_processor *processor, struct net_accept *na,

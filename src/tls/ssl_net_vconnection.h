@@ -20,7 +20,7 @@
  * of RFC 8446 5.5 is 2^24 records, so an honest peer needs none of this. */
 #define TLS_KEY_UPDATES_MAX      32
 #define TLS_BYTES_PER_KEY_UPDATE 65536
-/* Refused with a warning alert (RFC 5746 4.5), so often; then the connection is closed. */
+/* Refused with a warning alert (RFC 5246 7.2.2), so often; then the connection is closed. */
 #define TLS_RENEGOTIATIONS_MAX   3
 
 struct ssl_net_vconnection {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* Mozilla's server-side TLS, version 5.7, without finite-field DHE: the cheapest strong suite
+/* Mozilla's server-side TLS, without finite-field DHE: the cheapest strong suite
  * first. A client that puts ChaCha20 first has no AES instructions and gets it (PRIORITIZE_CHACHA).
  */
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
