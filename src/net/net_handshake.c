@@ -71,6 +71,8 @@ void net_vc_handshake_step(struct net_vconnection *vc)
     struct io_result r = vc->ops->advance(vc);
 
     inactivity_cop_stamp(vc);
+    if (r.drained)
+        vc->read.triggered = false; /* a recv that says EAGAIN less */
     switch (r.status) {
     case IO_OK:
         set_open(vc);

@@ -14,7 +14,7 @@ struct io_result {
     enum io_status status;
     enum sp_err err; /* with IO_ERROR; SP_OK otherwise */
     size_t n;        /* bytes moved; 0 unless IO_OK */
-    bool drained;    /* recv, IO_OK: nothing more is there now; do not ask again before the next
+    bool drained;    /* recv or advance: nothing more is there now; do not ask again before the next
                         readiness event */
 };
 
