@@ -9,29 +9,66 @@
 #include <inttypes.h>
 #include <signal.h>
 
-#define LOOK_MS  20   /* how often the open connections are counted */
-#define SWEEP_MS 2000 /* idle connections are asked again: some were in a handshake before */
+#define LOOK_MS   20   /* how often the open connections are counted */
+#define SWEEP_MS  1000 /* idle connections are asked again: some were in a handshake before */
+#define SILENT_MS 1000 /* who has said nothing for so long has nothing under way */
+
+/* A connection that never carried a request is left alone by its session: the first one may be on
+ * its way, and its client would not know that it may ask again elsewhere. Not for ever, though. */
+static void close_silent(struct net_handler *nh)
+{
+    int64_t before_ms = ethread_now_ms(nh->thread) - SILENT_MS;
+    struct list *n;
+    uint32_t silent = 0;
+
+    list_for_each (n, &nh->keep_alive) {
+        if (container_of(n, struct net_vconnection, queue_link)->last_activity_ms > before_ms)
+            break; /* the longest idle ones stand in front */
+        silent++;
+    }
+    (void)net_handler_evict_idle(nh, silent);
+}
+
+/* The same before TLS: whoever has not even begun a handshake. One whose first bytes are there and
+ * wait for their turn has. */
+static void close_speechless(struct net_handler *nh)
+{
+    int64_t before_ms = ethread_now_ms(nh->thread) - SILENT_MS;
+    struct list *n, *next;
+
+    list_for_each_safe (n, next, &nh->open) {
+        struct net_vconnection *vc = container_of(n, struct net_vconnection, open_link);
+
+        if (vc->phase == VC_HANDSHAKE && vc->bytes_in == 0 && !vc->read.triggered &&
+            vc->opened_ms <= before_ms)
+            net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+    }
+}
 
 static void sweep_thread(struct inbox_item *item, struct ethread *t)
 {
-    struct data_thread *dt = container_of(item, struct data_thread, sweep);
+    struct server_thread *st = container_of(item, struct server_thread, sweep);
+    struct net_handler *nh = net_handler_of(st->server->core, t);
 
-    http_sessions_drain(net_handler_of(dt->server->core, t));
-    atomic_store_explicit(&dt->sweeping, false, memory_order_release);
+    http_sessions_drain(nh);
+    close_silent(nh);
+    if (nh->n_handshakes > 0)
+        close_speechless(nh);
+    atomic_store_explicit(&st->sweeping, false, memory_order_release);
 }
 
-/* On every data thread, unless it is still busy with the last time. */
+/* On every thread with connections, unless it is still busy with the last time. */
 static void sweep(struct server *s)
 {
-    const struct thread_group *group = &s->ep->groups[s->core->et_net];
+    for (int i = 0; i < s->ep->n_threads; i++) {
+        struct ethread *t = s->ep->threads[i];
+        struct server_thread *st = server_thread_of(s, t);
 
-    for (int i = 0; i < group->n; i++) {
-        struct data_thread *dt = server_data_thread(s, group->threads[i]);
-
-        if (atomic_exchange_explicit(&dt->sweeping, true, memory_order_acq_rel))
+        if (net_handler_of(s->core, t) == NULL ||
+            atomic_exchange_explicit(&st->sweeping, true, memory_order_acq_rel))
             continue;
-        dt->sweep.fn = sweep_thread;
-        ethread_post(group->threads[i], &dt->sweep);
+        st->sweep.fn = sweep_thread;
+        ethread_post(t, &st->sweep);
     }
 }
 

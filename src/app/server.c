@@ -99,21 +99,19 @@ static bool make_threads(struct server *s)
            server_refuse(s, "/threads/ssl: %d threads cannot be made", s->plan.ssl);
 }
 
-struct data_thread *server_data_thread(const struct server *s, struct ethread *t)
+struct server_thread *server_thread_of(const struct server *s, struct ethread *t)
 {
-    return ethread_storage(t, s->data_thread_offset);
+    return ethread_storage(t, s->thread_offset);
 }
 
-static void make_data_threads(struct server *s)
+static void init_threads(struct server *s)
 {
-    const struct thread_group *group = &s->ep->groups[s->core->et_net];
+    s->thread_offset = event_processor_allocate(s->ep, sizeof(struct server_thread));
+    for (int i = 0; i < s->ep->n_threads; i++) {
+        struct server_thread *st = server_thread_of(s, s->ep->threads[i]);
 
-    s->data_thread_offset = event_processor_allocate(s->ep, sizeof(struct data_thread));
-    for (int i = 0; i < group->n; i++) {
-        struct data_thread *dt = server_data_thread(s, group->threads[i]);
-
-        dt->server = s;
-        atomic_init(&dt->sweeping, false);
+        st->server = s;
+        atomic_init(&st->sweeping, false);
     }
 }
 
@@ -121,7 +119,7 @@ static bool make_service(struct server *s)
 {
     enum sp_err err = proxy_service_init(&s->service, s->core, &s->tcp, s->config, s->access_log);
 
-    make_data_threads(s);
+    init_threads(s);
     s->service_started = err == SP_OK;
     return err == SP_OK || server_refuse(s, "backends: %s", sp_err_text(err));
 }

@@ -23,8 +23,8 @@ struct server_port {
     uint32_t n_listeners;
 };
 
-/* What the server keeps of a data thread. */
-struct data_thread {
+/* What the server keeps of a thread, in its storage. */
+struct server_thread {
     struct server *server;
     struct inbox_item sweep;
     atomic_bool sweeping; /* posted and not yet run */
@@ -43,7 +43,7 @@ struct server {
     bool service_started;
     struct server_port *ports; /* owned, config->n_ports */
     uint32_t n_ports;          /* opened so far */
-    size_t data_thread_offset; /* of struct data_thread in an ethread's storage */
+    size_t thread_offset;      /* of struct server_thread in an ethread's storage */
     struct continuation memory_sampler;
 };
 
@@ -65,7 +65,7 @@ bool logs_open(struct server *s);
 void logs_close(struct server *s);
 void logs_reopen(struct server *s);
 
-struct data_thread *server_data_thread(const struct server *s, struct ethread *t);
+struct server_thread *server_thread_of(const struct server *s, struct ethread *t);
 
 /* drain.c. Returns when the last client has gone, the time is up, or a second signal came. */
 void drain(struct server *s);
