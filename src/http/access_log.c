@@ -97,7 +97,8 @@ static const char *protocol_of(const struct access_entry *e)
 /* "[23/Nov/2026:04:10:00.123 +0000]"; all but the milliseconds is made once a second. */
 static void put_clf_time(struct text_buf *t, int64_t wall_ms)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     static _Thread_local char text[20];
     static _Thread_local int64_t of_second = -1;
     time_t second = (time_t)(wall_ms / 1000);
@@ -109,15 +110,11 @@ static void put_clf_time(struct text_buf *t, int64_t wall_ms)
         (void)gmtime_r(&second, &tm);
         text_padded(&s, (uint64_t)tm.tm_mday, 2);
         text_char(&s, '/');
-        text_put(&s, (struct view){months + 3 * tm.tm_mon, 3});
+        text_str(&s, months[tm.tm_mon]);
         text_char(&s, '/');
         text_padded(&s, (uint64_t)tm.tm_year + 1900, 4);
         text_char(&s, ':');
-        text_padded(&s, (uint64_t)tm.tm_hour, 2);
-        text_char(&s, ':');
-        text_padded(&s, (uint64_t)tm.tm_min, 2);
-        text_char(&s, ':');
-        text_padded(&s, (uint64_t)tm.tm_sec, 2);
+        text_clock(&s, tm.tm_hour, tm.tm_min, tm.tm_sec);
         of_second = second;
     }
     text_char(t, '[');
@@ -224,11 +221,7 @@ static void put_iso_time(struct text_buf *t, int64_t wall_ms)
         text_char(&s, '-');
         text_padded(&s, (uint64_t)tm.tm_mday, 2);
         text_char(&s, 'T');
-        text_padded(&s, (uint64_t)tm.tm_hour, 2);
-        text_char(&s, ':');
-        text_padded(&s, (uint64_t)tm.tm_min, 2);
-        text_char(&s, ':');
-        text_padded(&s, (uint64_t)tm.tm_sec, 2);
+        text_clock(&s, tm.tm_hour, tm.tm_min, tm.tm_sec);
         of_second = second;
     }
     text_put(t, (struct view){text, sizeof(text)});

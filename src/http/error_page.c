@@ -1,18 +1,11 @@
 /* Error answers. */
 #include "answer.h"
+#include "field_named.h"
 #include "text_buf.h"
 
 #include <sallyport/http/error_page.h>
 
 enum { PAGE_MAX_BYTES = 2048 }; /* the template, the longest texts and a request id fit twice */
-
-static const struct http_field *find_field(const struct http_fields *fields, struct view name)
-{
-    for (uint32_t i = 0; i < fields->n; i++)
-        if (view_eq_nocase(fields->v[i].name, name))
-            return &fields->v[i];
-    return NULL;
-}
 
 /* The media range "text/html", whatever its parameters; a wildcard does not ask for a page: that is
  * what command-line clients send. */
@@ -34,7 +27,7 @@ static bool accepts_html(struct view accept)
 enum error_page_type error_page_type_for(const struct http_head *request)
 {
     const struct http_field *accept =
-        request == NULL ? NULL : find_field(&request->fields, VIEW("accept"));
+        request == NULL ? NULL : http_field_named(&request->fields, VIEW("accept"));
 
     return accept != NULL && accepts_html(accept->value) ? ERROR_PAGE_HTML : ERROR_PAGE_TEXT;
 }

@@ -1,18 +1,11 @@
 /* Request heads on their way to a backend. */
+#include "field_named.h"
 #include "forwarded_head.h"
 #include "hop_fields.h"
 #include "request_id.h"
 #include "text_buf.h"
 
 enum { OWN_FIELDS = 3 }; /* TE, Cookie, Sec-WebSocket-Key */
-
-static const struct http_field *find_field(const struct http_fields *fields, struct view name)
-{
-    for (uint32_t i = 0; i < fields->n; i++)
-        if (view_eq_nocase(fields->v[i].name, name))
-            return &fields->v[i];
-    return NULL;
-}
 
 /* ---- Max-Forwards, RFC 9110 7.6.2: only OPTIONS (TRACE never goes on) ---- */
 
@@ -39,7 +32,7 @@ static bool max_forwards_of(struct view value, uint32_t *out)
 bool forwarded_request_ends_here(const struct http_head *request)
 {
     const struct http_field *field = request->method == HTTP_METHOD_OPTIONS
-                                         ? find_field(&request->fields, VIEW("max-forwards"))
+                                         ? http_field_named(&request->fields, VIEW("max-forwards"))
                                          : NULL;
     uint32_t n = 1;
 
@@ -62,25 +55,26 @@ static enum sp_err add_max_forwards(struct http_fields *out, struct arena *arena
 
 /* ---- Cookie: HTTP/2 may send it in pieces, HTTP/1.1 wants one field (RFC 9113 8.2.3) ---- */
 
-static bool has_several_cookies(const struct http_fields *fields)
+/* The first of several; NULL when there is nothing to join. */
+static const struct http_field *cookies_to_join(const struct http_fields *fields)
 {
     const struct http_field *first = http_fields_get(fields, HTTP_FIELD_COOKIE);
 
-    return first != NULL && http_fields_next(fields, first) != NULL;
+    return first != NULL && http_fields_next(fields, first) != NULL ? first : NULL;
 }
 
 static enum sp_err add_joined_cookie(struct http_fields *out, struct arena *arena,
-                                     const struct http_fields *fields)
+                                     const struct http_fields *fields,
+                                     const struct http_field *first)
 {
-    const struct http_field *first = http_fields_get(fields, HTTP_FIELD_COOKIE), *f;
     struct text_buf t = {0};
 
-    for (f = first; f != NULL; f = http_fields_next(fields, f))
+    for (const struct http_field *f = first; f != NULL; f = http_fields_next(fields, f))
         t.cap += f->value.len + 2;
     t.p = arena_alloc(arena, t.cap);
     if (t.p == NULL)
         return SP_NOMEM;
-    for (f = first; f != NULL; f = http_fields_next(fields, f)) {
+    for (const struct http_field *f = first; f != NULL; f = http_fields_next(fields, f)) {
         if (f != first)
             text_put(&t, VIEW("; "));
         text_put(&t, f->value);
@@ -92,7 +86,8 @@ static enum sp_err add_joined_cookie(struct http_fields *out, struct arena *aren
 
 static void put_base64(struct text_buf *t, const unsigned char *p, size_t len)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
     for (size_t i = 0; i < len; i += 3) {
         unsigned bits = (unsigned)p[i] << 16;
@@ -101,8 +96,8 @@ static void put_base64(struct text_buf *t, const unsigned char *p, size_t len)
         bits |= i + 2 < len ? p[i + 2] : 0;
         text_char(t, digits[bits >> 18 & 63]);
         text_char(t, digits[bits >> 12 & 63]);
-        text_char(t, i + 1 < len ? digits[bits >> 6 & 63] : '=');
-        text_char(t, i + 2 < len ? digits[bits & 63] : '=');
+        text_char(t, digits[i + 1 < len ? bits >> 6 & 63 : 64]);
+        text_char(t, digits[i + 2 < len ? bits & 63 : 64]);
     }
 }
 
@@ -111,11 +106,13 @@ static void put_base64(struct text_buf *t, const unsigned char *p, size_t len)
 static enum sp_err add_websocket_key(struct http_fields *out, struct arena *arena)
 {
     struct text_buf t = text_buf_over(arena_alloc(arena, 24), 24);
-    uint64_t key[2] = {request_id_random(), request_id_random()};
+    const uint64_t random[2] = {request_id_random(), request_id_random()};
+    unsigned char key[sizeof(random)];
 
     if (t.p == NULL)
         return SP_NOMEM;
-    put_base64(&t, (const unsigned char *)key, sizeof(key));
+    memcpy(key, random, sizeof(key));
+    put_base64(&t, key, sizeof(key));
     return http_fields_add(out, arena, HTTP_FIELD_OTHER, VIEW("Sec-WebSocket-Key"),
                            text_buf_view(&t));
 }
@@ -126,7 +123,7 @@ static enum sp_err make_upgrade(struct http_head *out, struct arena *arena)
     out->method_text = VIEW("GET");
     out->body = HTTP_BODY_NONE;
     if (!view_eq_nocase(out->protocol, VIEW("websocket")) ||
-        find_field(&out->fields, VIEW("sec-websocket-key")) != NULL)
+        http_field_named(&out->fields, VIEW("sec-websocket-key")) != NULL)
         return SP_OK;
     return add_websocket_key(&out->fields, arena);
 }
@@ -138,6 +135,9 @@ static bool is_replaced(const struct http_head *request, const struct http_field
                         bool joins_cookies)
 {
     switch ((int)field->id) {
+    /* A reader of CGI variables takes it for the proxy that it shall use (httpoxy). */
+    case HTTP_FIELD_OTHER:
+        return view_eq_nocase(field->name, VIEW("proxy")) || forwarding_is_imitation(field->name);
     case HTTP_FIELD_HOST: return true;
     case HTTP_FIELD_COOKIE: return joins_cookies;
     /* RFC 9110 10.1.1: ignored from an HTTP/1.0 client, who would not understand the 100. */
@@ -166,13 +166,13 @@ static enum sp_err copy_fields(const struct http_head *request, const struct hop
     return SP_OK;
 }
 
-static enum sp_err add_own(const struct http_head *request, bool joins_cookies, struct arena *arena,
+static enum sp_err add_own(const struct http_head *request, const struct http_field *cookies, struct arena *arena,
                            struct http_fields *out)
 {
     if (hop_fields_ask_trailers(&request->fields) &&
         http_fields_add(out, arena, HTTP_FIELD_TE, VIEW("TE"), VIEW("trailers")) != SP_OK)
         return SP_NOMEM;
-    return joins_cookies ? add_joined_cookie(out, arena, &request->fields) : SP_OK;
+    return cookies == NULL ? SP_OK : add_joined_cookie(out, arena, &request->fields, cookies);
 }
 
 /* The array at its full size at once: growing it would leave the small ones in the arena. */
@@ -186,7 +186,7 @@ enum http_error forwarded_request_make(const struct forwarding *f, const struct 
                                        struct view request_id, struct arena *arena,
                                        struct http_head *out)
 {
-    bool joins_cookies = has_several_cookies(&request->fields);
+    const struct http_field *cookies = cookies_to_join(&request->fields);
     struct hop_fields hop;
     enum sp_err err;
 
@@ -197,9 +197,9 @@ enum http_error forwarded_request_make(const struct forwarding *f, const struct 
     err = reserve(&out->fields, arena,
                   request->fields.n + forwarding_max_fields(&request->fields) + OWN_FIELDS);
     if (err == SP_OK)
-        err = copy_fields(request, &hop, joins_cookies, arena, &out->fields);
+        err = copy_fields(request, &hop, cookies != NULL, arena, &out->fields);
     if (err == SP_OK)
-        err = add_own(request, joins_cookies, arena, &out->fields);
+        err = add_own(request, cookies, arena, &out->fields);
     if (err == SP_OK)
         err = forwarding_add(f, request, request_id, arena, &out->fields);
     if (err == SP_OK && request->method == HTTP_METHOD_CONNECT)

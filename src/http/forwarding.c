@@ -19,6 +19,17 @@ bool forwarding_owns(enum http_field_id id)
     return (OWNED >> id & 1) != 0;
 }
 
+bool forwarding_is_imitation(struct view name)
+{
+    char dashed[32];
+
+    if (name.len > sizeof(dashed) || name.len == 0 || memchr(name.p, '_', name.len) == NULL)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        dashed[i] = (char)(name.p[i] == '_' ? '-' : name.p[i]);
+    return forwarding_owns(http_field_id_of((struct view){dashed, name.len}));
+}
+
 enum { OWN_FIELDS = 7 }; /* the six of OWNED, and Via */
 
 uint32_t forwarding_max_fields(const struct http_fields *request)

@@ -3,8 +3,9 @@
  *
  * A peer on the trusted list (another proxy) is believed: its fields are kept and added to. From
  * everybody else these fields are thrown away, also those that the configuration does not send, so
- * that a backend never sees one that a client made up. They are added after hop-by-hop fields were
- * removed: naming them in Connection takes only the client's own. */
+ * that a backend never sees one that a client made up (nor its like with underscores). They are
+ * added after hop-by-hop fields were removed: naming them in Connection takes only the client's
+ * own. */
 #pragma once
 
 #include <sallyport/base/endpoint.h>
@@ -23,6 +24,9 @@ bool forwarding_trusts(const struct forwarding_conf *conf, const union ip_endpoi
 
 /* Is this field of the request not to be copied, because forwarding_add() decides about it? */
 bool forwarding_owns(enum http_field_id id);
+
+/* Is it one of these names with underscores? To a reader of CGI variables both are one. */
+bool forwarding_is_imitation(struct view name);
 
 /* At most how many fields forwarding_add() adds, those of a trusted peer's `request` included. */
 uint32_t forwarding_max_fields(const struct http_fields *request);

@@ -26,11 +26,7 @@ void http_date_format(int64_t second, char *dst)
     text_char(&t, ' ');
     text_padded(&t, (uint64_t)tm.tm_year + 1900, 4);
     text_char(&t, ' ');
-    text_padded(&t, (uint64_t)tm.tm_hour, 2);
-    text_char(&t, ':');
-    text_padded(&t, (uint64_t)tm.tm_min, 2);
-    text_char(&t, ':');
-    text_padded(&t, (uint64_t)tm.tm_sec, 2);
+    text_clock(&t, tm.tm_hour, tm.tm_min, tm.tm_sec);
     text_put(&t, VIEW(" GMT"));
 }
 

@@ -72,12 +72,13 @@ void outcome_count(const struct outcome *o)
     if (o->error == HTTP_ERROR_NONE)
         return;
     count_kind(kind_of(o));
-    if (is_told_elsewhere(o->error))
+    if (is_told_elsewhere(o->error)) {
         LOG_DEBUG(HTTP, "client=" VIEW_FMT " id=" VIEW_FMT " status=%u error=%s",
                   VIEW_ARG(o->client), VIEW_ARG(o->request_id), o->status,
                   http_error_label(o->error));
-    else
+    } else {
         LOG_LIMITED(HTTP, INFO, "client=" VIEW_FMT " id=" VIEW_FMT " status=%u error=%s%s",
                     VIEW_ARG(o->client), VIEW_ARG(o->request_id), o->status,
                     http_error_label(o->error), o->cut ? " cut=1" : "");
+    }
 }

@@ -98,9 +98,11 @@ static size_t add_segment(struct segments *out, struct view path, size_t at)
 
 struct view router_path_normalise(struct view path, char *room, size_t cap)
 {
-    struct segments out = {.p = room, .cap = cap};
+    struct segments out = {0};
     size_t at = 0;
 
+    out.p = room;
+    out.cap = cap;
     path = without_query(path);
     if (path.len == 0 || path.p[0] != '/')
         return (struct view){room, 0};

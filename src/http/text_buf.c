@@ -26,6 +26,15 @@ void text_i64(struct text_buf *t, int64_t n)
     text_u64(t, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
+void text_clock(struct text_buf *t, int hour, int minute, int second)
+{
+    text_padded(t, (uint64_t)hour, 2);
+    text_char(t, ':');
+    text_padded(t, (uint64_t)minute, 2);
+    text_char(t, ':');
+    text_padded(t, (uint64_t)second, 2);
+}
+
 bool text_address_is_ipv6(const union ip_endpoint *e)
 {
     return e->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&e->in6.sin6_addr);

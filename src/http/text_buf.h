@@ -55,6 +55,9 @@ void text_u64(struct text_buf *t, uint64_t n);
 void text_padded(struct text_buf *t, uint64_t n, unsigned width);
 void text_i64(struct text_buf *t, int64_t n);
 
+/* "04:10:00" */
+void text_clock(struct text_buf *t, int hour, int minute, int second);
+
 #define TEXT_ADDRESS_MAX 46 /* INET6_ADDRSTRLEN */
 /* Without port and brackets, IPv4-mapped IPv6 as IPv4; "-" if not IP. */
 void text_address(struct text_buf *t, const union ip_endpoint *e);

@@ -145,20 +145,21 @@ void transaction_fail(struct transaction *t, enum http_error why)
     transaction_finish(t, why);
 }
 
-static void redirect(struct transaction *t, const struct route_conf *route)
+/* By the route, or with NULL by the port. */
+static void answer_route(struct transaction *t, const struct route_conf *route)
 {
+    struct arena *arena = &t->client->arena;
     struct http_head head;
     struct iobuf body;
     enum http_error error;
 
     iobuf_init(&body);
     if (route == NULL)
-        error =
-            redirect_to_port(t->port->conf->redirect_to_port, t->request, &t->client->arena, &head);
+        error = redirect_to_port(t->port->conf->redirect_to_port, t->request, arena, &head);
     else if (route->action == ROUTE_REDIRECT)
-        error = redirect_route(route, t->request, &t->client->arena, &head);
+        error = redirect_route(route, t->request, arena, &head);
     else
-        error = respond_route(route, &t->client->arena, &head, &body);
+        error = respond_route(route, arena, &head, &body);
     if (error == HTTP_ERROR_NONE) {
         send_answer(t, &head, &body, HTTP_ERROR_NONE);
         return;
@@ -213,7 +214,7 @@ static void route(struct transaction *t)
     const struct route_conf *found;
 
     if (t->port->conf->redirect_to_port != 0) {
-        redirect(t, NULL);
+        answer_route(t, NULL);
         return;
     }
     if (is_refused_method(t->request)) {
@@ -224,7 +225,7 @@ static void route(struct transaction *t)
     if (found == NULL)
         transaction_fail(t, HTTP_ERROR_NO_ROUTE);
     else if (found->action != ROUTE_BACKEND)
-        redirect(t, found);
+        answer_route(t, found);
     else if (forwarded_request_ends_here(t->request))
         answer_options(t);
     else

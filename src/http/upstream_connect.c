@@ -32,6 +32,21 @@ static void mark_tried(struct upstream_wish *w)
         w->tried |= UINT64_C(1) << index;
 }
 
+void upstream_connection_forget(struct upstream_connection *conn)
+{
+    struct pool_server *server = conn->server;
+
+    list_remove(&conn->link);
+    if (server != NULL) {
+        if (conn->idle) {
+            server->n_idle--;
+            server->pool->n_idle--;
+        }
+        upstream_server_give_back(server->shared);
+    }
+    free(conn);
+}
+
 /* No address is left to try. */
 static void give_up(struct upstream_connection *conn)
 {

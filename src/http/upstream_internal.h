@@ -86,19 +86,20 @@ bool upstream_server_take(struct upstream_server *s, uint32_t max_connections);
 void upstream_server_give_back(struct upstream_server *s);
 
 /* ---- upstream_pool.c ---- */
+/* The stream of an exchange on an open, unused connection, for the wish's user. */
 struct http_stream *upstream_pool_use(struct upstream_connection *conn, struct upstream_wish *w);
-/* Opens an exchange for the wish later, with a failure. */
+/* The wish will be told of a failure, by its timer: never inside upstream_pool_get(). */
 void upstream_wish_fail(struct upstream_wish *w, enum http_error why);
 /* The wish is no longer under way: off its list, timer cancelled. */
 void upstream_wish_settle(struct upstream_wish *w);
 extern const struct http1_upstream_owner upstream_connection_owner;
-/* Off its list and out of the counts, freed; what it held is closed already. */
-void upstream_connection_forget(struct upstream_connection *conn);
 
 /* ---- upstream_connect.c ---- */
 /* Opens a connection for a wish that is on pool->wishes; its server's addresses are known. */
 void upstream_connect(struct pool_server *server, struct upstream_wish *w);
 void upstream_connect_cancel(struct upstream_connection *conn);
+/* Off its list and out of the counts, freed; what it held is closed already. */
+void upstream_connection_forget(struct upstream_connection *conn);
 
 /* ---- upstream_names.c ---- */
 enum sp_err upstream_names_init(struct pool_server *server) SP_MUST_CHECK;

@@ -10,21 +10,6 @@ static struct upstream_connection *of_link(struct list *n)
     return container_of(n, struct upstream_connection, link);
 }
 
-void upstream_connection_forget(struct upstream_connection *conn)
-{
-    struct pool_server *server = conn->server;
-
-    list_remove(&conn->link);
-    if (server != NULL) {
-        if (conn->idle) {
-            server->n_idle--;
-            server->pool->n_idle--;
-        }
-        upstream_server_give_back(server->shared);
-    }
-    free(conn);
-}
-
 static void close_idle(struct upstream_connection *conn)
 {
     http1_upstream_close(conn->up);
@@ -42,6 +27,11 @@ static void arm_idle_timer(struct pool_server *server)
               of_link(oldest)->idle_since_ms + server->backend->keep_alive_timeout_ms);
 }
 
+static bool is_old(const struct upstream_connection *conn, int64_t now_ms)
+{
+    return conn->idle_since_ms + conn->server->backend->keep_alive_timeout_ms <= now_ms;
+}
+
 /* The timer was armed for the oldest of its time, which may have been used since: closes what is
  * due and looks for the next. */
 static void idle_due(struct timer *timer)
@@ -50,8 +40,7 @@ static void idle_due(struct timer *timer)
     int64_t now_ms = ethread_now_ms(server->pool->thread);
     struct list *oldest;
 
-    while ((oldest = list_last(&server->idle)) != NULL &&
-           of_link(oldest)->idle_since_ms + server->backend->keep_alive_timeout_ms <= now_ms)
+    while ((oldest = list_last(&server->idle)) != NULL && is_old(of_link(oldest), now_ms))
         close_idle(of_link(oldest));
     arm_idle_timer(server);
 }
@@ -346,8 +335,10 @@ static void orphan_busy(struct upstream_pool *pool)
 
     while ((n = list_pop_front(&pool->busy)) != NULL) {
         struct upstream_connection *conn = of_link(n);
+        struct pool_server *server = conn->server;
 
-        upstream_server_give_back(conn->server->shared);
+        if (server != NULL)
+            upstream_server_give_back(server->shared);
         conn->server = NULL;
     }
 }

@@ -4,10 +4,9 @@
 
 #include <stdio.h>
 
-static struct fake_stream *of(const struct http_stream *s)
+static struct fake_stream *of(struct http_stream *s)
 {
-    struct fake_stream *f =
-        container_of((struct http_stream *)(uintptr_t)s, struct fake_stream, stream);
+    struct fake_stream *f = container_of(s, struct fake_stream, stream);
 
     assert_false(f->released);
     return f;
@@ -132,9 +131,14 @@ static enum sp_err send_trailers(struct http_stream *s, const struct http_fields
     return SP_OK;
 }
 
+_Static_assert(offsetof(struct fake_stream, stream) == 0, "for the cast of send_queued()");
+
 static size_t send_queued(const struct http_stream *s)
 {
-    return of(s)->queued;
+    const struct fake_stream *f = (const struct fake_stream *)(const void *)s;
+
+    assert_false(f->released);
+    return f->queued;
 }
 
 static void pause_events(struct http_stream *s)

@@ -134,6 +134,21 @@ static void an_unknown_peer_is_called_so(void **state)
                         "for=unknown;host=\"shop.example:8443\";proto=https");
 }
 
+static void names_with_underscores_do_not_get_past(void **state)
+{
+    struct forwarding f = from("10.1.2.3:50000");
+
+    (void)state;
+    add("X_Forwarded_For", "1.2.3.4");
+    add("x-forwarded_proto", "gopher");
+    add("X_Other", "kept");
+    add("Proxy", "http://evil.example/");
+    assert_string_equal(sent(&f, "X_Forwarded_For"), "");
+    assert_string_equal(sent(&f, "x-forwarded_proto"), "");
+    assert_string_equal(sent(&f, "proxy"), "");
+    assert_string_equal(sent(&f, "x_other"), "kept");
+}
+
 static void connection_cannot_name_our_fields_away(void **state)
 {
     struct forwarding f = from("10.1.2.3:50000");
@@ -375,6 +390,7 @@ int main(void)
         TEST(a_trusted_peer_is_believed_and_added_to),
         TEST(ipv6_is_quoted_and_mapped_ipv4_is_ipv4),
         TEST(an_unknown_peer_is_called_so),
+        TEST(names_with_underscores_do_not_get_past),
         TEST(connection_cannot_name_our_fields_away),
         TEST(what_is_not_sent_is_still_taken_from_strangers),
         TEST(via_names_the_protocol_received),
