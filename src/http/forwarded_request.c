@@ -166,8 +166,8 @@ static enum sp_err copy_fields(const struct http_head *request, const struct hop
     return SP_OK;
 }
 
-static enum sp_err add_own(const struct http_head *request, const struct http_field *cookies, struct arena *arena,
-                           struct http_fields *out)
+static enum sp_err add_own(const struct http_head *request, const struct http_field *cookies,
+                           struct arena *arena, struct http_fields *out)
 {
     if (hop_fields_ask_trailers(&request->fields) &&
         http_fields_add(out, arena, HTTP_FIELD_TE, VIEW("TE"), VIEW("trailers")) != SP_OK)
