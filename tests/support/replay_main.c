@@ -1,4 +1,5 @@
-/* Runs a fuzz target over the files of a folder (or single files): its corpus as an ordinary test. */
+/* Runs a fuzz target over the files of a folder (or single files): its corpus as an ordinary test.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

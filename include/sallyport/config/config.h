@@ -219,7 +219,7 @@ struct config *config_parse(struct view text, const char *name, const char *fold
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* NULL is accepted */
 
-/* The reference of every key, for people: from the rows. As text for a terminal, and as Markdown for
- * the manual. */
+/* The reference of every key, for people: from the rows. As text for a terminal, and as Markdown
+ * for the manual. */
 void config_print_reference(FILE *out);
 void config_print_markdown(FILE *out);

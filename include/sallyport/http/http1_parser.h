@@ -12,8 +12,8 @@
 #include <sallyport/http/http_message.h>
 
 struct http1_limits {
-    uint32_t max_head_bytes;    /* request or status line and fields, with the empty line */
-    uint32_t max_target_bytes;  /* request target */
+    uint32_t max_head_bytes;   /* request or status line and fields, with the empty line */
+    uint32_t max_target_bytes; /* request target */
     uint32_t max_fields;
     uint32_t max_trailer_bytes; /* trailer section of a chunked body */
 };
@@ -39,13 +39,14 @@ enum http1_scan http1_head_scan(struct http1_head_scan *scan, struct view bytes,
 size_t http1_skip_empty_lines(struct view bytes);
 
 /* A whole head, empty line included. Views of *out point into `head` (a path that absolute-form
- * leaves out, into the arena); the field array is in the arena. HTTP_ERROR_NONE: *out is complete, with body, keep_alive, authority, protocol and
- * expect_continue worked out (RFC 9112 3.2, 6.3, 9.3); scheme is left empty except in absolute-form.
- * On an error *out is unspecified. CONNECT is METHOD_UNSUPPORTED, and so is a method of more than 32
- * bytes. Host and target: http_is_authority() and http_is_path(); an empty Host is refused, and in
- * absolute-form it must equal the authority of the target. protocol: only in HTTP/1.1, without
- * content, and never for what would carry HTTP itself (h2c, TLS). expect_continue: only when there
- * is content to wait for. */
+ * leaves out, into the arena); the field array is in the arena. HTTP_ERROR_NONE: *out is complete,
+ * with body, keep_alive, authority, protocol and expect_continue worked out (RFC
+ * 9112 3.2, 6.3, 9.3); scheme is left empty except in absolute-form. On an error *out is
+ * unspecified. CONNECT is METHOD_UNSUPPORTED, and so is a method of more than 32 bytes. Host and
+ * target: http_is_authority() and http_is_path(); an empty Host is refused, and in absolute-form it
+ * must equal the authority of the target. protocol: only in HTTP/1.1, without content, and never
+ * for what would carry HTTP itself (h2c, TLS). expect_continue: only when there is content to wait
+ * for. */
 enum http_error http1_parse_request(struct view head, const struct http1_limits *limits,
                                     struct arena *arena, struct http_head *out) SP_MUST_CHECK;
 /* The same for a response to a request with `method` (its body depends on it, RFC 9112 6.3). Every
@@ -62,23 +63,23 @@ enum http_error http1_upstream_error(enum http_error error);
 
 /* Chunked decoding: says what the next bytes are, moves none. */
 struct http1_chunked {
-    uint8_t state;          /* private */
-    uint8_t digits;         /* of the current size */
-    uint32_t line_bytes;    /* of the current size line or trailer section */
-    uint64_t left;          /* data bytes left of the current chunk */
+    uint8_t state;           /* private */
+    uint8_t digits;          /* of the current size */
+    uint32_t line_bytes;     /* of the current size line or trailer section */
+    uint64_t left;           /* data bytes left of the current chunk */
     uint64_t overhead_bytes; /* framing seen so far: a body that is mostly framing is refused */
     uint64_t data_bytes;
 };
 enum http1_chunk_event {
     HTTP1_CHUNK_MORE,     /* all `bytes` are framing, ask again with more */
     HTTP1_CHUNK_DATA,     /* after *skip framing bytes come *data bytes of body (> 0) */
-    HTTP1_CHUNK_TRAILERS, /* after *skip bytes the last chunk is over and the trailer section begins:
-                             find its end with http1_trailers_scan() */
+    HTTP1_CHUNK_TRAILERS, /* after *skip bytes the last chunk is over and the trailer section
+                             begins: find its end with http1_trailers_scan() */
     HTTP1_CHUNK_ERROR,
 };
 /* Errors: BAD_CHUNK, and CHUNK_OVERHEAD when more than 16 KiB of framing are more than 8 times the
- * data. A size has 1 to 16 hexadecimal digits and fits in 63 bits; a size line has at most 256 bytes,
- * extensions included, which are skipped. An error is final. */
+ * data. A size has 1 to 16 hexadecimal digits and fits in 63 bits; a size line has at most 256
+ * bytes, extensions included, which are skipped. An error is final. */
 void http1_chunked_init(struct http1_chunked *c);
 /* `bytes` starts where the last call left off (its *skip + *data bytes consumed; for MORE, *skip
  * bytes consumed). */
@@ -94,5 +95,5 @@ enum http1_scan http1_trailers_scan(struct http1_head_scan *scan, struct view by
  * false, which leaves them out. Errors: HEAD_TOO_LARGE, BAD_LINE_END, BAD_TRAILER, TOO_MANY_FIELDS,
  * NOMEM; with is_request false those of http1_parse_response(). */
 enum http_error http1_parse_trailers(struct view section, const struct http1_limits *limits,
-                                     bool is_request, struct arena *arena,
-                                     struct http_fields *out) SP_MUST_CHECK;
+                                     bool is_request, struct arena *arena, struct http_fields *out)
+    SP_MUST_CHECK;

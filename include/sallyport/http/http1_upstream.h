@@ -1,8 +1,8 @@
 /* HTTP/1.1 facing a backend: one connection, one exchange at a time, as a client-side stream.
  *
- * The pool (upstream_pool.h) owns it between exchanges; http1_upstream_request() hands out a stream,
- * and when that is released the connection goes back to the pool through `idle` if it can be used
- * again, or closes itself and says `gone`. */
+ * The pool (upstream_pool.h) owns it between exchanges; http1_upstream_request() hands out a
+ * stream, and when that is released the connection goes back to the pool through `idle` if it can
+ * be used again, or closes itself and says `gone`. */
 #pragma once
 
 #include <sallyport/http/http_stream.h>

@@ -24,15 +24,15 @@ enum http_field_id {
 
 /* RFC 9110 9.3 and PATCH (RFC 5789). What is not here is OTHER and passes by its text. */
 /* X(id, text, safe, idempotent): RFC 9110 9.2 */
-#define HTTP_METHODS(X)                                                                            \
-    X(GET, "GET", true, true)                                                                      \
-    X(HEAD, "HEAD", true, true)                                                                    \
-    X(POST, "POST", false, false)                                                                  \
-    X(PUT, "PUT", false, true)                                                                     \
-    X(DELETE, "DELETE", false, true)                                                               \
-    X(CONNECT, "CONNECT", false, false)                                                            \
-    X(OPTIONS, "OPTIONS", true, true)                                                              \
-    X(TRACE, "TRACE", true, true)                                                                  \
+#define HTTP_METHODS(X)                 \
+    X(GET, "GET", true, true)           \
+    X(HEAD, "HEAD", true, true)         \
+    X(POST, "POST", false, false)       \
+    X(PUT, "PUT", false, true)          \
+    X(DELETE, "DELETE", false, true)    \
+    X(CONNECT, "CONNECT", false, false) \
+    X(OPTIONS, "OPTIONS", true, true)   \
+    X(TRACE, "TRACE", true, true)       \
     X(PATCH, "PATCH", false, false)
 enum http_method {
     HTTP_METHOD_OTHER,

@@ -8,11 +8,11 @@
 #include <stdatomic.h>
 
 struct http_port {
-    const struct port_conf *conf;  /* borrowed from `config` */
-    struct config *config;         /* owned reference */
-    struct http_service *service;  /* borrowed; outlives every connection */
-    bool tls;                      /* scheme of origin-form requests: "https" or "http" */
-    atomic_bool draining;          /* finish what runs: "connection: close", idle ones go */
+    const struct port_conf *conf; /* borrowed from `config` */
+    struct config *config;        /* owned reference */
+    struct http_service *service; /* borrowed; outlives every connection */
+    bool tls;                     /* scheme of origin-form requests: "https" or "http" */
+    atomic_bool draining;         /* finish what runs: "connection: close", idle ones go */
 };
 
 /* The continuation for net_accept_options.cont: reads the ALPN result and starts the session that

@@ -18,9 +18,9 @@
  * `failed`); no event comes after that, and the pointer is void. Heads and their views (pinned
  * blocks, the stream's arena) live until release().
  *
- * Tunnels: a request that asks for one (head->protocol) is whole with its head. With an answer whose
- * body is HTTP_BODY_TUNNEL both directions open again: recv_ended and send_ended turn false, body
- * events and send_body carry the tunnel's bytes, and each side ends by itself.
+ * Tunnels: a request that asks for one (head->protocol) is whole with its head. With an answer
+ * whose body is HTTP_BODY_TUNNEL both directions open again: recv_ended and send_ended turn false,
+ * body events and send_body carry the tunnel's bytes, and each side ends by itself.
  *
  * Thread: the connection's. Calls never call the user back inside; events come from the loop, with
  * one exception stated at http_service.request. A user may call anything, release included, inside
@@ -41,10 +41,10 @@ struct http_stream_ops {
     /* The request's or response's head. Interim responses (1xx but 101) may come before the final
      * one. The head describes the body (head->body, content_length); framing, Connection and the
      * other connection-level fields are the protocol's own business: the fields given must not hold
-     * any. `end`: nothing follows; with HTTP_BODY_LENGTH in answers to HEAD and in 304 the length is
-     * announced all the same (RFC 9110 8.6), and head events tell it so. SP_NOMEM: the stream is as
-     * good as dead, abort it. SP_INVALID: it makes no sense here, or would not be one head on the
-     * wire. */
+     * any. `end`: nothing follows; with HTTP_BODY_LENGTH in answers to HEAD and in 304 the length
+     * is announced all the same (RFC 9110 8.6), and head events tell it so. SP_NOMEM: the stream is
+     * as good as dead, abort it. SP_INVALID: it makes no sense here, or would not be one head on
+     * the wire. */
     enum sp_err (*send_head)(struct http_stream *s, const struct http_head *head, bool end);
     /* Takes all of `data` (moved, no copy), which may be empty with `end`. More or less than the
      * head promised: SP_INVALID, and the stream must be aborted. */
@@ -89,22 +89,22 @@ struct http_stream_user {
 
 struct http_stream {
     const struct http_stream_ops *ops;
-    struct http_stream_user *user;   /* borrowed; NULL once released */
-    struct net_vconnection *vc;      /* borrowed; for addresses and tls_info; NULL once closed */
-    struct arena arena;              /* of this exchange: heads, and the user's own small things */
-    uint64_t id;                     /* the protocol's: 1, 2, 3... or HTTP/2's */
-    size_t queue_bound;              /* bytes; what `writable` is measured by */
-    uint64_t bytes_received;         /* body bytes handed to the user */
-    uint64_t bytes_sent;             /* body bytes taken from the user */
-    bool recv_ended, send_ended;     /* whole message received, or accepted for sending */
-    bool head_sent;                  /* the final head was given to send_head */
-    bool answerable;                 /* server side, after `failed`: an error answer is possible */
-    bool reused;                     /* client side: the connection had served a request before */
+    struct http_stream_user *user; /* borrowed; NULL once released */
+    struct net_vconnection *vc;    /* borrowed; for addresses and tls_info; NULL once closed */
+    struct arena arena;            /* of this exchange: heads, and the user's own small things */
+    uint64_t id;                   /* the protocol's: 1, 2, 3... or HTTP/2's */
+    size_t queue_bound;            /* bytes; what `writable` is measured by */
+    uint64_t bytes_received;       /* body bytes handed to the user */
+    uint64_t bytes_sent;           /* body bytes taken from the user */
+    bool recv_ended, send_ended;   /* whole message received, or accepted for sending */
+    bool head_sent;                /* the final head was given to send_head */
+    bool answerable;               /* server side, after `failed`: an error answer is possible */
+    bool reused;                   /* client side: the connection had served a request before */
 };
 
 /* Straight calls. */
-static inline enum sp_err http_stream_send_head(struct http_stream *s,
-                                                const struct http_head *head, bool end)
+static inline enum sp_err http_stream_send_head(struct http_stream *s, const struct http_head *head,
+                                                bool end)
 {
     return s->ops->send_head(s, head, end);
 }

@@ -10,7 +10,8 @@
  *     recv EVERY       each EVERYth recv, recvmsg and readv of a socket fails with ENOMEM
  *     epoll EVERY      each EVERYth epoll_ctl fails with ENOMEM (EPOLL_CTL_DEL never does)
  *
- * EVERY 0: none. FILE.count says what holds and what came of it, a line "word EVERY FAILURES" each. */
+ * EVERY 0: none. FILE.count says what holds and what came of it, a line "word EVERY FAILURES" each.
+ */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
