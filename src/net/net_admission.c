@@ -78,7 +78,9 @@ static struct net_vconnection *next_turn(struct net_handler *nh, int64_t now_us)
 
 static void overload_begins(struct net_handler *nh)
 {
-    nh->overload = (struct handshake_overload){.began_ms = ethread_now_ms(nh->thread)};
+    nh->overload.began_ms = ethread_now_ms(nh->thread);
+    nh->overload.served = nh->overload.dropped_late = nh->overload.dropped_gone = 0;
+    ethread_timer_arm_in(nh->thread, &nh->overload.look, CALM_MS);
     METRIC_INC(tls_overloads);
     LOG_WARN(TLS, "thread=%s overload=begin waiting=%u wait_ms=%" PRId64, nh->thread->name,
              nh->handshakes.n,
@@ -94,7 +96,7 @@ static void overload_ends(struct net_handler *nh)
              " dropped_gone=%" PRIu64,
              nh->thread->name, o->calm_ms - o->began_ms, o->served, o->dropped_late,
              o->dropped_gone);
-    nh->overload = (struct handshake_overload){0};
+    nh->overload.began_ms = nh->overload.calm_ms = 0;
 }
 
 static void note_overload(struct net_handler *nh)
@@ -114,6 +116,22 @@ static void note_overload(struct net_handler *nh)
         o->calm_ms = now_ms;
     else if (now_ms - o->calm_ms >= CALM_MS)
         overload_ends(nh);
+}
+
+static void look_again(struct timer *t)
+{
+    struct net_handler *nh = container_of(t, struct net_handler, overload.look);
+
+    note_overload(nh);
+    if (nh->overload.began_ms != 0)
+        ethread_timer_arm_in(nh->thread, t, CALM_MS);
+}
+
+void net_admission_init(struct net_handler *nh)
+{
+    handshake_queue_init(&nh->handshakes, &nh->core->handshakes);
+    timer_init(&nh->overload.look, look_again);
+    atomic_init(&nh->handshakes_full, false);
 }
 
 static void note_full(struct net_handler *nh)

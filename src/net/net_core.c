@@ -64,7 +64,6 @@ static enum sp_err handler_new(struct net_core *core, struct ethread *t, int64_t
         return SP_SYSCALL;
     }
     nh->handshake_budget_ns = budget_ns;
-    handshake_queue_init(&nh->handshakes, &core->handshakes);
     *slot = nh;
     return SP_OK;
 }

@@ -42,6 +42,7 @@ enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, stru
     for (size_t i = 0; i < SP_COUNT_OF(heads); i++)
         list_init(heads[i]);
     net_handler_init_queues(nh);
+    net_admission_init(nh);
     nh->pd.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (nh->pd.epoll_fd < 0)
         return SP_SYSCALL;
@@ -96,8 +97,8 @@ void net_handler_remove(struct net_handler *nh, struct net_vconnection *vc)
 
 static bool has_work(const struct net_vconnection *vc, const struct net_state *s)
 {
-    if (vc->phase == VC_HANDSHAKE)
-        return true;
+    if (vc->phase == VC_HANDSHAKE) /* who waits for its turn is stepped when that comes */
+        return !list_is_linked(&vc->turn.link);
     if (s == &vc->read)
         return vc->socket_failed || (s->enabled && vc->phase == VC_OPEN && net_vc_can_read(vc) &&
                                      s->vio.buf->len < s->vio.mark);
@@ -144,9 +145,10 @@ void net_vc_ready(struct event_io *eio, uint32_t events)
         net_connect_ready(vc);
         return;
     }
-    if (readable && (vc->phase != VC_HANDSHAKE || !vc->handshake_wants_write))
+    /* Of an open connection either direction may have waited for either readiness. */
+    if (vc->phase == VC_OPEN || (readable && !vc->handshake_wants_write))
         net_handler_ready(vc->nh, vc, &vc->read);
-    if (writable && (vc->phase != VC_HANDSHAKE || vc->handshake_wants_write))
+    if (vc->phase == VC_OPEN || (writable && vc->handshake_wants_write))
         net_handler_ready(vc->nh, vc, &vc->write);
 }
 

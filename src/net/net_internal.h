@@ -44,6 +44,7 @@ void net_dns_free(struct net_dns *dns);
 /* Readiness of a connection (net_handler.c): the ready function of its event_io. */
 void net_vc_ready(struct event_io *eio, uint32_t events);
 /* Step 5 of a turn (net_admission.c). */
+void net_admission_init(struct net_handler *nh);
 void net_handshakes_run(struct net_handler *nh);
 /* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or
  * the user. */

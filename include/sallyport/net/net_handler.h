@@ -17,8 +17,9 @@ struct net_dns;
 
 /* A stretch of time in which handshakes came faster than they could be served. */
 struct handshake_overload {
-    int64_t began_ms; /* monotonic; 0: there is none */
-    int64_t calm_ms;  /* since when the queue has been short again; 0: it is not */
+    struct timer look; /* armed while it lasts: its end must not wait for the next handshake */
+    int64_t began_ms;  /* monotonic; 0: there is none */
+    int64_t calm_ms;   /* since when the queue has been short again; 0: it is not */
     uint64_t served, dropped_late, dropped_gone; /* while it lasts */
 };
 
