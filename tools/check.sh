@@ -9,16 +9,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=${JOBS:-$(nproc)}
-mapfile -t sources < <(git ls-files --cached --others --exclude-standard 'src/*.c' | sort)
-mapfile -t tests < <(git ls-files --cached --others --exclude-standard 'tests/*.c' | sort)
-mapfile -t headers < <(git ls-files --cached --others --exclude-standard \
-    'src/*.h' 'include/*.h' 'tests/*.h' | sort)
+# What is new and not yet added counts too.
+files()
+{
+    git ls-files --cached --others --exclude-standard "$@" | sort
+}
+mapfile -t sources < <(files 'src/*.c' 'bench/*.c' 'tests/*.c')
+mapfile -t headers < <(files 'src/*.h' 'include/*.h' 'bench/*.h' 'tests/*.h')
 
 check_format()
 {
     local unformatted
-    unformatted=$(printf '%s\n' "${sources[@]}" "${tests[@]}" "${headers[@]}" |
-        xargs -P "$jobs" -n 16 clang-format --dry-run 2>&1 |
+    unformatted=$(clang-format --dry-run "${sources[@]}" "${headers[@]}" 2>&1 |
         sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: warning: .*clang-format-violations.*/\1/p' | sort -u)
     [ -z "$unformatted" ] || {
         echo "clang-format -i" $unformatted >&2
@@ -36,25 +38,29 @@ check_scripts()
     local script bad=0
     while IFS= read -r script; do
         bash -n "$script" || bad=1
-    done < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
-    git ls-files --cached --others --exclude-standard -z '*.py' |
-        xargs -0 -r /usr/bin/python3 -W error -c '
+    done < <(files '*.sh' .ci/run)
+    files '*.py' bench/run | xargs -r /usr/bin/python3 -c '
 import ast, sys
 for path in sys.argv[1:]:
-    ast.parse(open(path).read(), path)' || bad=1
+    with open(path, encoding="utf-8") as source:
+        ast.parse(source.read(), path)' || bad=1
     return $bad
 }
 
 # build/dev-clang is also what clang-tidy reads: gcc's flags would be errors to it.
 check_compilers()
 {
-    tools/build.sh dev || return 1
-    [ -f build/dev-clang/build.ninja ] ||
-        CC=clang cmake --preset dev -B build/dev-clang >/dev/null || return 1
+    local bad=0
+    if [ ! -f build/dev-clang/build.ninja ]; then
+        CC=clang cmake --preset dev -B build/dev-clang -D SALLYPORT_BENCH=ON >/dev/null || return 1
+    fi
+    tools/build.sh dev || bad=1
+    echo "building dev with clang"
     cmake --build build/dev-clang -j "$jobs" >build/dev-clang/build.log 2>&1 || {
         grep -v '^\[' build/dev-clang/build.log >&2
-        return 1
+        bad=1
     }
+    return $bad
 }
 
 # After the compilers: the program that they made is asked.
@@ -67,20 +73,39 @@ check_cppcheck()
 {
     local includes=(-Iinclude -Ibuild/dev/generated -Itests/support)
     includes+=($(printf -- '-I%s ' src/*/))
-    # cmocka's and the tests' own macros are read as functions: no matter to these checks.
+    # Without "portability", which is about non-reentrant functions: clang-tidy asks that too, and the
+    # source answers there. cmocka's assertions are functions to cppcheck: it doubts what they hold.
+    # And it believes that accept4(2) and recv(2) with MSG_TRUNC (tcp(7)) take no null pointers.
     cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --inline-suppr \
-        --enable=warning,performance,portability \
+        --enable=warning,performance \
+        --suppress='uninitvar:tests/*' --suppress='nullPointer:tests/*' \
+        --suppress='nullPointer:bench/*' \
         --library=posix --library=gnu --library=openssl --library=tools/cppcheck.cfg \
-        -D_GNU_SOURCE "${includes[@]}" "${sources[@]}" "${tests[@]}"
+        -D_GNU_SOURCE "${includes[@]}" "${sources[@]}"
+}
+
+# clang-tidy of one file; says something only with findings.
+tidy_file()
+{
+    local said status=0
+    said=$(clang-tidy -p build/dev-clang --quiet "$1" 2>&1) || status=$?
+    if [ "$status" -gt 128 ]; then
+        # The analyzer of version 14 crashes on some correct code: then the other checks alone.
+        echo "note: clang-analyzer crashes on $1"
+        status=0
+        said=$(clang-tidy -p build/dev-clang --quiet --checks='-clang-analyzer-*' "$1" 2>&1) ||
+            status=$?
+    fi
+    [ "$status" -eq 0 ] || echo "$said"
+    return "$status"
 }
 
 check_tidy()
 {
-    # What a test does is simple and often wrong on purpose: tests/.clang-tidy asks less.
-    # "N warnings generated" counts those in system headers, which nobody can mend here.
-    printf '%s\n' "${sources[@]}" "${tests[@]}" |
-        xargs -P "$jobs" -n 2 clang-tidy -p build/dev-clang --quiet \
-            2> >(grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? generated\.$' >&2)
+    # What a test does is simple and often wrong on purpose: tests/.clang-tidy asks less. One file at
+    # a time: version 14 loses track of va_list in a second one.
+    export -f tidy_file
+    printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -I{} bash -c 'tidy_file {}'
 }
 
 checks=("$@")

@@ -44,9 +44,9 @@ run_stage()
     unit) unit dev ;;
     e2e) e2e release ;;
     asan-unit) unit asan ;;
-    asan-e2e) E2E_SCALE=0.05 E2E_SLOWDOWN=4 e2e asan -m "not whole_process" ;;
+    asan-e2e) E2E_SCALE=0.2 E2E_SLOWDOWN=4 e2e asan -m "not whole_process" ;;
     tsan-unit) unit tsan ;;
-    tsan-e2e) E2E_SCALE=0.02 E2E_SLOWDOWN=8 e2e tsan -m "tsan and not whole_process" ;;
+    tsan-e2e) E2E_SCALE=0.2 E2E_SLOWDOWN=8 e2e tsan -m "tsan and not whole_process" ;;
     *)
         echo "tools/test.sh: no stage \"$1\"" >&2
         exit 2

@@ -17,7 +17,7 @@ from helpers.proxy import Origin, Proxy
 
 TLS_PORT = "127.0.0.1:0"
 PLAIN_PORT = "127.0.0.2:0"
-TEST_SECONDS = 180
+TEST_SECONDS = 120
 # Routes of a test that wants 404 for everything: a port needs at least one.
 NOWHERE = [{"host": "nowhere.test", "respond": {"status": 204}}]
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from helpers.backend import answering, each_request
+from helpers.env import patience
 from helpers.proxy import wait_until
 
 
@@ -16,10 +17,10 @@ def fixture_slow(start):
     def answer(connection, request):
         if request.target == "/slow":
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nslow")
-            assert release.wait(60)
+            assert release.wait(patience(60))
             connection.send(b"done")
         else:
-            assert release.wait(60)
+            assert release.wait(patience(60))
             connection.respond(200, b"done")
     backend = start.backend(each_request(answer))
     proxy = start.proxy({"app": [backend.address]}, drain_timeout_ms=60000,

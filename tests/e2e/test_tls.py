@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import TLS_PORT
-from helpers.backend import answering
+from helpers.backend import answering, each_request
 from helpers.env import patience
 from helpers.http1 import Client, Incomplete
 from helpers.proxy import wait_until
@@ -358,21 +358,34 @@ def test_server_ends_its_stream_with_close_notify(proxy, certs, connect, version
     assert client.ended()  # no ragged end: the context raises otherwise
 
 
-def test_response_comes_whole_after_the_clients_close_notify(proxy, context):
+@pytest.fixture(name="patient_proxy")
+def fixture_patient_proxy(start):
+    """Whose clients may idle for long, and whose backend takes `delay` seconds."""
+    def make(delay):
+        def answer(connection, _):
+            time.sleep(delay)
+            connection.respond(200, b"hello\n")
+        return start.proxy({"app": [start.backend(each_request(answer)).address]},
+                           limits={"keep_alive_timeout_ms": 600_000, "head_timeout_ms": 600_000})
+    return make
+
+
+@pytest.mark.parametrize("delay", [0, 0.3])
+def test_response_comes_whole_after_the_clients_close_notify(patient_proxy, context, delay):
     """RFC 8446 6.1: close_notify ends one direction only."""
-    with RawTls(proxy.https, context) as client:
+    with RawTls(patient_proxy(delay).https, context) as client:
         client.shake_hands()
         client.sock.sendall(client.record(GET) + client.close_notify())
         data, notified = client.read_all()
 
     assert data.startswith(b"HTTP/1.1 200") and data.endswith(b"hello\n")
-    assert notified
+    assert notified  # and not only after the keep-alive time: nothing more can come
 
 
-def test_response_comes_whole_after_the_clients_fin(start, connect):
+@pytest.mark.parametrize("delay", [0, 0.3])
+def test_response_comes_whole_after_the_clients_fin(patient_proxy, connect, delay):
     """The same without TLS: shutdown(SHUT_WR), as `nc -N` does."""
-    proxy = start.proxy({"app": [start.backend(answering()).address]})
-    client = connect(proxy.http, tls=False)
+    client = connect(patient_proxy(delay).http, tls=False)
     client.send(GET)
     client.sock.shutdown(socket.SHUT_WR)
 

@@ -141,10 +141,10 @@ int main(int argc, char **argv)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)printf("open %zu\n", open_all(connections, count, ctx, &target));
     if (!go_given())
-        return 1;
+        count = 0;
     for (size_t i = 0; i < count && connections[i] != NULL; i++)
         answered += use_once(connections[i], target.name);
     (void)printf("answered %zu\n", answered);
-    /* The connections end with the process. */
+    free(connections); /* the connections themselves end with the process */
     return answered == count ? 0 : 1;
 }
