@@ -101,8 +101,9 @@ class RawTls:
         return data
 
     def cut(self):
-        """FIN without close_notify: a truncation."""
-        self.sock.close()
+        """FIN without close_notify: a truncation. (close(2) would be RST: the server's tickets are
+        unread.)"""
+        self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self):
         reset(self.sock)
