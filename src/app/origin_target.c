@@ -31,20 +31,19 @@ static uint64_t unit_of(char c)
     case 'k': return 1024;
     case 'm': return UINT64_C(1024) * 1024;
     case 'g': return UINT64_C(1024) * 1024 * 1024;
-    default: return 0;
+    default: return 1; /* no unit */
     }
 }
 
 bool origin_number(struct view text, uint64_t max, uint64_t *out)
 {
-    uint64_t n = 0, unit = 1;
+    uint64_t n = 0, unit;
 
-    if (text.len > 1 && unit_of(text.p[text.len - 1]) != 0) {
-        unit = unit_of(text.p[text.len - 1]);
-        text.len--;
-    }
     if (text.len == 0)
         return false;
+    unit = unit_of(text.p[text.len - 1]);
+    if (unit > 1 && text.len > 1)
+        text.len--;
     for (size_t i = 0; i < text.len; i++) {
         unsigned digit = (unsigned)(unsigned char)text.p[i] - '0';
 
