@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 SOAK_REQUESTS ?= 1000000
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test lint fuzz soak install clean
+.PHONY: help build run test lint fuzz soak bench install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -36,6 +36,10 @@ soak: ## SOAK_REQUESTS mixed requests through the proxy to nginx
 	@tools/setup.sh soak
 	@tools/build.sh release
 	@/usr/bin/python3 tests/e2e/soak.py --requests $(SOAK_REQUESTS)
+
+bench: ## beside nginx, haproxy and others: docs/benchmarks.md (about three hours)
+	@tools/setup.sh bench
+	@bench/run
 
 install: build ## into DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that a job needs, and only those that are missing.
 #
-#     tools/setup.sh [build|run|test|lint|fuzz|soak ...]      default: build
+#     tools/setup.sh [build|run|test|lint|fuzz|soak|bench ...]      default: build
 #
 # Prints nothing and asks nobody when everything is there. Sets include what they stand on.
 set -euo pipefail
@@ -14,6 +14,7 @@ test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets
 fuzz=("${build[@]}" libcmocka-dev clang libclang-rt-14-dev)
 lint=("${fuzz[@]}" clang-format clang-tidy cppcheck)
 soak=("${test[@]}" nghttp2-client)
+bench=("${run[@]}" nginx-light haproxy hitch h2o trafficserver wrk)
 
 wanted=()
 for name in "${@:-build}"; do
@@ -24,8 +25,9 @@ for name in "${@:-build}"; do
     fuzz) wanted+=("${fuzz[@]}") ;;
     lint) wanted+=("${lint[@]}") ;;
     soak) wanted+=("${soak[@]}") ;;
+    bench) wanted+=("${bench[@]}") ;;
     *)
-        echo "usage: tools/setup.sh [build|run|test|lint|fuzz|soak ...]" >&2
+        echo "usage: tools/setup.sh [build|run|test|lint|fuzz|soak|bench ...]" >&2
         exit 2
         ;;
     esac

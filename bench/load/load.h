@@ -1,7 +1,6 @@
-/* The load generator of the benchmarks: TLS clients in one thread, open loop. A unit of work has a
- * time at which it is due, whatever the server does; its latency counts from there, so that a
- * server that stalls cannot hide the requests that it kept from being sent (coordinated omission).
- */
+/* The load generator of the benchmarks, in one thread. Open loop: a unit of work has a time at
+ * which it is due, whatever the server does; its latency counts from there, so that a server that
+ * stalls cannot hide the requests that it kept from being sent (coordinated omission). */
 #pragma once
 
 #include "load_hist.h"
@@ -10,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 enum load_shape {
@@ -18,7 +18,7 @@ enum load_shape {
 };
 
 struct load_options {
-    struct sockaddr_storage target;
+    struct sockaddr_storage target; /* origin: where to listen */
     socklen_t target_len;
     const char *sni, *path;
     double rate; /* per second; 0: closed loop of `connections` */
@@ -29,7 +29,10 @@ struct load_options {
     int64_t batch_us; /* LOAD_SHAPE_TOGETHER: how long connections gather */
     bool resume;      /* offer a session of an earlier connection */
     bool tls12;
-    unsigned max_open; /* handshakes: more at once are counted as refused by the client */
+    unsigned max_open;     /* handshakes: more at once are not started */
+    const char *samples;   /* file for each single result; NULL: none */
+    const char *dir;       /* certs: where the files go */
+    unsigned first, count; /* certs: which */
     SSL_CTX *ctx;
 };
 
@@ -59,6 +62,11 @@ struct load_conn {
 };
 
 int64_t load_now_us(void);
+/* epoll_wait(2) that sleeps to the microsecond: spinning instead would take the core from the
+ * other generators. */
+struct epoll_event;
+int load_poll(int epoll_fd, struct epoll_event *ready, int cap, int64_t until_us);
+
 /* Non-blocking connect; registered in the epoll set. False: no descriptor or refused at once. */
 bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll_fd,
                     SSL_SESSION *session);
@@ -69,6 +77,13 @@ enum load_result load_conn_advance(struct load_conn *c, const struct load_option
 void load_conn_request(struct load_conn *c);
 void load_conn_close(struct load_conn *c, bool clean);
 
+/* Each result as a line, times in us of CLOCK_MONOTONIC, so that whoever started the generator can
+ * relate them to what it did meanwhile. */
+bool load_samples_open(FILE **file, const struct load_options *o);
+bool load_samples_close(FILE *file); /* NULL is accepted */
+
 int load_handshakes(const struct load_options *o);
 int load_probe(const struct load_options *o);
 int load_idle(const struct load_options *o);
+int load_origin(const struct load_options *o);
+int load_certs(const struct load_options *o);

@@ -11,16 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
-
-int64_t load_now_us(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll_fd,
                     SSL_SESSION *session)
@@ -44,7 +35,8 @@ bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll
         (void)SSL_set_session(c->ssl, session);
     SSL_set_connect_state(c->ssl);
     c->step = LOAD_CONNECTING;
-    c->resumed = false;
+    c->resumed = c->head_done = c->gathered = false;
+    c->head_len = 0;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) == 0)
         return true;
 

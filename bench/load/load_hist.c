@@ -1,14 +1,17 @@
 #include "load_hist.h"
 
+/* Here a value no longer fits the steps of its octave. */
+#define FULL_OCTAVE (UINT64_C(2) * LOAD_HIST_STEPS)
+
 static unsigned bin_of(uint64_t us)
 {
     unsigned octave = 0;
 
-    while (us >> octave >= 2 * LOAD_HIST_STEPS && octave + 2 < LOAD_HIST_OCTAVES)
+    while (us >> octave >= FULL_OCTAVE && octave + 2 < LOAD_HIST_OCTAVES)
         octave++;
     if (us < LOAD_HIST_STEPS)
         return (unsigned)us;
-    if (us >> octave >= 2 * LOAD_HIST_STEPS)
+    if (us >> octave >= FULL_OCTAVE)
         return LOAD_HIST_OCTAVES * LOAD_HIST_STEPS - 1;
     return (octave + 1) * LOAD_HIST_STEPS + (unsigned)((us >> octave) - LOAD_HIST_STEPS);
 }
