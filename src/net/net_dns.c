@@ -1,16 +1,10 @@
-/* Names to addresses, by c-ares in the thread's own poll set.
+/* Names to addresses: a question's life from net_dns_resolve() to DNS_EVENT_DONE. How the library
+ * underneath gets its sockets and its time is in net_dns_channel.c.
  *
- * A socket of the library that becomes ready is marked, and everything else happens from one timer
- * in the timer step of the turn: the library reads and writes, queries that are over are delivered.
- * So a user hears of its answer from the loop, never inside net_dns_resolve(), although c-ares
- * calls back at once for what it finds in /etc/hosts.
- *
- * Files: the first query of a thread reads /etc/resolv.conf, and each query that is not for an
- * address or "localhost" may read /etc/hosts. Both are small and local; c-ares has no other way. */
+ * Files: the first question of a thread reads /etc/resolv.conf and /etc/nsswitch.conf, and each one
+ * that is not for an address or "localhost" may read /etc/hosts, if that is where names are to be
+ * looked up first. They are small and local, and c-ares has no other way. */
 #include "net_dns_internal.h"
-#include "net_internal.h"
-
-#include <sallyport/base/log.h>
 
 #include <ares.h>
 
@@ -19,34 +13,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* 1.5 s, then 3 s with the second try. */
-#define TRY_TIMEOUT_MS 1500
-#define TRIES          2
+/* From the question to its answer, however many servers and search domains there are. */
+#define QUESTION_TIMEOUT_MS 5000
 /* Of one name; the rest of a longer answer is of no use. */
-#define MAX_ENDPOINTS  64
-#define MAX_NAME_BYTES 255
-
-struct net_dns {
-    struct net_handler *nh; /* borrowed */
-    ares_channel channel;
-    struct list sockets; /* struct dns_socket.link */
-    struct list queries; /* in the library's hands */
-    struct list done;    /* to be delivered */
-    struct timer timer;
-    bool closing;
-};
-
-struct dns_socket {
-    struct list link;
-    struct event_io eio;
-    struct net_dns *dns;
-    uint32_t ready; /* epoll events not yet shown to the library */
-};
+#define MAX_ENDPOINTS       64
+#define MAX_NAME_BYTES      255
 
 struct net_dns_query {
-    struct list link;
+    struct list link; /* on dns->asked or dns->done */
     struct net_dns *dns;
-    struct continuation *cont; /* borrowed; NULL: cancelled */
+    struct continuation *cont; /* borrowed; NULL: nobody is told any more */
+    struct timer limit;
+    bool asked; /* the library knows it, and calls query_answered() some day */
     enum sp_err err;
     const char *text;
     struct endpoint *endpoints; /* owned */
@@ -54,79 +32,21 @@ struct net_dns_query {
     uint16_t port;
 };
 
-static void run_soon(struct net_dns *dns)
-{
-    struct ethread *t = dns->nh->thread;
-
-    timer_arm(&t->wheel, &dns->timer, ethread_now_ms(t));
-}
-
-/* Sockets. */
-
-static void socket_ready(struct event_io *eio, uint32_t events)
-{
-    struct dns_socket *s = container_of(eio, struct dns_socket, eio);
-
-    s->ready |= events;
-    run_soon(s->dns);
-}
-
-static struct dns_socket *socket_find(struct net_dns *dns, int fd)
-{
-    struct list *n;
-
-    list_for_each (n, &dns->sockets) {
-        struct dns_socket *s = container_of(n, struct dns_socket, link);
-
-        if (s->eio.fd == fd)
-            return s;
-    }
-    return NULL;
-}
-
-/* Freed at once: this never runs while a batch of epoll events is looked through. */
-static void socket_forget(struct dns_socket *s)
-{
-    event_io_stop(&s->eio);
-    list_remove(&s->link);
-    free(s);
-}
-
-static void socket_watch(struct net_dns *dns, int fd, uint32_t events)
-{
-    struct dns_socket *s = calloc(1, sizeof(*s));
-
-    if (s == NULL)
-        return; /* the query runs into its timeout */
-    s->dns = dns;
-    s->eio.fd = -1;
-    list_push_back(&dns->sockets, &s->link);
-    if (event_io_start(&s->eio, &dns->nh->pd, fd, EVENT_IO_DNS, socket_ready, events) != SP_OK)
-        socket_forget(s);
-}
-
-/* c-ares: what it wants to know of a socket; neither: it closes it. */
-static void socket_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    struct net_dns *dns = arg;
-    struct dns_socket *s = socket_find(dns, fd);
-    uint32_t events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-
-    if (s == NULL && events != 0)
-        socket_watch(dns, fd, events);
-    else if (s != NULL && events == 0)
-        socket_forget(s);
-    else if (s != NULL && event_io_modify(&s->eio, events) != SP_OK)
-        socket_forget(s);
-}
-
-/* Queries. */
-
 static void query_free(struct net_dns_query *q)
 {
+    timer_cancel(&q->dns->nh->thread->wheel, &q->limit);
     list_remove(&q->link);
     free(q->endpoints);
     free(q);
+}
+
+/* Nobody is told. What the library still knows is freed when it lets go. */
+static void query_drop(struct net_dns_query *q)
+{
+    q->cont = NULL;
+    timer_cancel(&q->dns->nh->thread->wheel, &q->limit);
+    if (!q->asked)
+        query_free(q);
 }
 
 static void query_failed(struct net_dns_query *q, enum sp_err err, const char *text)
@@ -135,213 +55,138 @@ static void query_failed(struct net_dns_query *q, enum sp_err err, const char *t
     q->text = text;
 }
 
+/* ---- Answers ---- */
+
+/* The library goes on asking, for itself. */
+static void query_late(struct timer *t)
+{
+    struct net_dns_query *q = container_of(t, struct net_dns_query, limit);
+    struct net_dns_result result = {.err = SP_CONN_TIMEOUT, .text = "no answer in time"};
+    struct continuation *cont = q->cont;
+
+    q->cont = NULL;
+    (void)continuation_call(cont, DNS_EVENT_DONE, &result);
+}
+
 static void query_take_addresses(struct net_dns_query *q, const struct ares_addrinfo *info)
 {
-    int n = 0;
-
     q->endpoints = calloc(MAX_ENDPOINTS, sizeof(*q->endpoints));
     if (q->endpoints == NULL) {
-        query_failed(q, SP_NOMEM, "out of memory");
+        query_failed(q, SP_NOMEM, sp_err_text(SP_NOMEM));
         return;
     }
-    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL && n < MAX_ENDPOINTS;
-         node = node->ai_next) {
-        struct endpoint *e = &q->endpoints[n];
+    for (const struct ares_addrinfo_node *node = info->nodes;
+         node != NULL && q->n_endpoints < MAX_ENDPOINTS; node = node->ai_next) {
+        struct endpoint *e = &q->endpoints[q->n_endpoints];
 
         if ((node->ai_family != AF_INET && node->ai_family != AF_INET6) ||
             (size_t)node->ai_addrlen > sizeof(e->storage))
             continue;
         memcpy(&e->storage, node->ai_addr, (size_t)node->ai_addrlen);
         e->len = (socklen_t)node->ai_addrlen;
-        n++;
+        q->n_endpoints++;
     }
-    q->n_endpoints = n;
-    if (n == 0)
+    if (q->n_endpoints == 0)
         query_failed(q, SP_DNS, "the name has no address");
 }
 
-/* c-ares: a query is over. Also called while the channel is destroyed. */
+/* c-ares: a question is over. Also for each that is left when the channel is ended. */
 static void query_answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct net_dns_query *q = arg;
 
     (void)timeouts;
+    q->asked = false;
     if (status == ARES_SUCCESS && q->cont != NULL)
         query_take_addresses(q, info);
+    else if (status == ARES_ECANCELLED)
+        query_failed(q, SP_SHUTTING_DOWN, sp_err_text(SP_SHUTTING_DOWN));
     else if (status == ARES_ENOMEM)
-        query_failed(q, SP_NOMEM, "out of memory");
+        query_failed(q, SP_NOMEM, sp_err_text(SP_NOMEM));
     else if (status == ARES_ETIMEOUT)
         query_failed(q, SP_CONN_TIMEOUT, ares_strerror(status));
     else if (status != ARES_SUCCESS)
         query_failed(q, SP_DNS, ares_strerror(status));
     ares_freeaddrinfo(info);
-    if (q->cont == NULL || q->dns->closing) {
+    if (q->cont == NULL) {
         query_free(q);
         return;
     }
     list_remove(&q->link);
     list_push_back(&q->dns->done, &q->link);
-    run_soon(q->dns);
+    net_dns_run_soon(q->dns);
 }
 
-static void deliver(struct net_dns *dns)
+void net_dns_deliver(struct net_dns *dns)
 {
     struct list batch, *n;
 
+    /* Who is answered meanwhile waits for the next turn. */
     list_init(&batch);
     list_splice_back(&batch, &dns->done);
-    while ((n = list_first(&batch)) != NULL) {
+    while ((n = list_pop_front(&batch)) != NULL) {
         struct net_dns_query *q = container_of(n, struct net_dns_query, link);
         struct net_dns_result result = {.err = q->err,
                                         .text = q->text,
                                         .endpoints = q->endpoints,
                                         .n_endpoints = q->n_endpoints};
-        struct continuation *cont = q->cont;
 
-        /* Off the list first: the user may resolve again, or cancel another one of the batch. */
-        list_remove(&q->link);
-        (void)continuation_call(cont, DNS_EVENT_DONE, &result);
+        /* It may resolve again, or cancel another one of the batch. */
+        timer_cancel(&dns->nh->thread->wheel, &q->limit);
+        (void)continuation_call(q->cont, DNS_EVENT_DONE, &result);
         query_free(q);
     }
 }
 
-static void show_ready(struct net_dns *dns)
+void net_dns_forget(struct net_dns *dns)
 {
-    struct list *n;
-    bool again = true;
+    struct list *n, *next;
 
-    /* The library may close any socket in each call, so the list is walked from its start. */
-    while (again) {
-        again = false;
-        list_for_each (n, &dns->sockets) {
-            struct dns_socket *s = container_of(n, struct dns_socket, link);
-            uint32_t events = s->ready;
-            int fd = s->eio.fd;
-
-            if (events == 0)
-                continue;
-            s->ready = 0;
-            ares_process_fd(dns->channel,
-                            events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD,
-                            events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
-            again = true;
-            break;
-        }
-    }
-}
-
-static void arm_timeout(struct net_dns *dns)
-{
-    struct timeval tv;
-    struct ethread *t = dns->nh->thread;
-
-    if (ares_timeout(dns->channel, NULL, &tv) == NULL || timer_is_armed(&dns->timer))
-        return;
-    timer_arm(&t->wheel, &dns->timer,
-              ethread_now_ms(t) + (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000 + 1);
-}
-
-static void dns_run(struct timer *timer)
-{
-    struct net_dns *dns = container_of(timer, struct net_dns, timer);
-
-    show_ready(dns);
-    ares_process_fd(dns->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* timeouts */
-    deliver(dns);
-    arm_timeout(dns);
-}
-
-/* The thread's channel. */
-
-static bool channel_init(struct net_dns *dns)
-{
-    struct ares_options options = {.timeout = TRY_TIMEOUT_MS,
-                                   .tries = TRIES,
-                                   .sock_state_cb = socket_state,
-                                   .sock_state_cb_data = dns};
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-    int status = ares_library_init(ARES_LIB_INIT_ALL);
-
-    if (status == ARES_SUCCESS)
-        status = ares_init_options(&dns->channel, &options, mask);
-    if (status == ARES_SUCCESS)
-        return true;
-    LOG_LIMITED(DNS, ERROR, "c-ares: %s", ares_strerror(status));
-    return false;
-}
-
-static struct net_dns *dns_of(struct net_core *core)
-{
-    struct net_handler *nh = net_handler_of(core, this_ethread());
-    struct net_dns *dns = nh->dns;
-
-    if (dns != NULL)
-        return dns;
-    dns = calloc(1, sizeof(*dns));
-    if (dns == NULL)
-        return NULL;
-    dns->nh = nh;
-    list_init(&dns->sockets);
-    list_init(&dns->queries);
-    list_init(&dns->done);
-    timer_init(&dns->timer, dns_run);
-    if (!channel_init(dns)) {
-        free(dns);
-        return NULL;
-    }
-    nh->dns = dns;
-    return dns;
-}
-
-void net_dns_free(struct net_dns *dns)
-{
-    struct list *n;
-
-    if (dns == NULL)
-        return;
-    dns->closing = true;
-    timer_cancel(&dns->nh->thread->wheel, &dns->timer);
-    ares_destroy(dns->channel); /* ends every query and closes every socket */
-    while ((n = list_first(&dns->done)) != NULL)
+    list_for_each_safe (n, next, &dns->done)
         query_free(container_of(n, struct net_dns_query, link));
-    while ((n = list_first(&dns->sockets)) != NULL)
-        socket_forget(container_of(n, struct dns_socket, link));
-    ares_library_cleanup();
-    free(dns);
 }
 
-enum sp_err net_dns_set_servers(struct net_core *core, const char *servers)
+/* ---- Questions ---- */
+
+/* "localhost" and what ends in ".localhost", with or without a last dot (RFC 6761 6.3). */
+static bool is_localhost(struct view host)
 {
-    struct net_dns *dns = dns_of(core);
+    static const char name[] = "localhost";
+    const size_t len = sizeof(name) - 1;
 
-    if (dns == NULL)
-        return SP_NOMEM;
-    return ares_set_servers_ports_csv(dns->channel, servers) == ARES_SUCCESS ? SP_OK : SP_INVALID;
+    if (host.len > 0 && host.p[host.len - 1] == '.')
+        host.len--;
+    if (host.len < len || strncasecmp(host.p + host.len - len, name, len) != 0)
+        return false;
+    return host.len == len || host.p[host.len - len - 1] == '.';
 }
 
-/* What needs no name server: an address, or "localhost" (RFC 6761 6.3). */
+/* SP_INVALID: it is no address. */
+static enum sp_err parse_address(struct view host, uint16_t port, struct endpoint *out)
+{
+    bool v6 = memchr(host.p, ':', host.len) != NULL;
+    char text[ENDPOINT_TEXT_MAX];
+    int len = snprintf(text, sizeof(text), v6 ? "[" VIEW_FMT "]:%u" : VIEW_FMT ":%u",
+                       VIEW_ARG(host), port);
+
+    if (len < 0 || (size_t)len >= sizeof(text))
+        return SP_INVALID;
+    return endpoint_parse((struct view){text, (size_t)len}, out);
+}
+
+/* What needs no name server. False: it does. */
 static bool answer_locally(struct net_dns_query *q, struct view host)
 {
-    bool localhost = view_eq_nocase(host, VIEW("localhost"));
-    struct view texts[2] = {localhost ? VIEW("127.0.0.1") : host, VIEW("::1")};
+    const struct view texts[2] = {is_localhost(host) ? VIEW("127.0.0.1") : host, VIEW("::1")};
     struct endpoint found[2];
-    int n = 0;
+    int n = is_localhost(host) ? 2 : 1;
 
-    for (int i = 0; i < (localhost ? 2 : 1); i++) {
-        char text[ENDPOINT_TEXT_MAX];
-        bool v6 = texts[i].len > 0 && memchr(texts[i].p, ':', texts[i].len) != NULL;
-        int len = snprintf(text, sizeof(text), v6 ? "[" VIEW_FMT "]:%u" : VIEW_FMT ":%u",
-                           VIEW_ARG(texts[i]), q->port);
-
-        if (len > 0 && (size_t)len < sizeof(text) &&
-            endpoint_parse((struct view){text, (size_t)len}, &found[n]) == SP_OK)
-            n++;
-    }
-    if (n == 0)
-        return false;
+    for (int i = 0; i < n; i++)
+        if (parse_address(texts[i], q->port, &found[i]) != SP_OK)
+            return false;
     q->endpoints = calloc((size_t)n, sizeof(*q->endpoints));
     if (q->endpoints == NULL) {
-        query_failed(q, SP_NOMEM, "out of memory");
+        query_failed(q, SP_NOMEM, sp_err_text(SP_NOMEM));
     } else {
         memcpy(q->endpoints, found, (size_t)n * sizeof(*found));
         q->n_endpoints = n;
@@ -353,49 +198,55 @@ static void ask(struct net_dns_query *q, struct view host)
 {
     const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct net_dns *dns = q->dns;
     char name[MAX_NAME_BYTES + 1], service[8];
 
     memcpy(name, host.p, host.len);
     name[host.len] = '\0';
     (void)snprintf(service, sizeof(service), "%u", q->port);
-    list_push_back(&q->dns->queries, &q->link);
-    ares_getaddrinfo(q->dns->channel, name, service, &hints, query_answered, q);
-    arm_timeout(q->dns);
+    q->asked = true;
+    list_push_back(&dns->asked, &q->link);
+    ethread_timer_arm_in(dns->nh->thread, &q->limit, QUESTION_TIMEOUT_MS);
+    ares_getaddrinfo(dns->channel, name, service, &hints, query_answered, q);
+    net_dns_run_in_time(dns);
+}
+
+static struct net_dns_query *query_new(struct net_dns *dns, uint16_t port, struct continuation *c)
+{
+    struct net_dns_query *q = calloc(1, sizeof(*q));
+
+    if (q == NULL)
+        return NULL;
+    list_init(&q->link);
+    timer_init(&q->limit, query_late);
+    q->dns = dns;
+    q->cont = c;
+    q->port = port;
+    return q;
 }
 
 struct net_dns_query *net_dns_resolve(struct net_core *core, struct view host, uint16_t port,
                                       struct continuation *c)
 {
-    struct net_dns *dns = dns_of(core);
-    struct net_dns_query *q = dns == NULL ? NULL : calloc(1, sizeof(*q));
-    bool impossible = host.len == 0 || host.len > MAX_NAME_BYTES;
+    struct net_dns *dns = net_dns_of(core);
+    struct net_dns_query *q = dns == NULL || dns->ended ? NULL : query_new(dns, port, c);
+    bool possible =
+        host.len > 0 && host.len <= MAX_NAME_BYTES && memchr(host.p, 0, host.len) == NULL;
 
     if (q == NULL)
         return NULL;
-    list_init(&q->link);
-    q->dns = dns;
-    q->cont = c;
-    q->port = port;
-    if (impossible)
+    if (!possible)
         query_failed(q, SP_DNS, "not a host name");
-    if (!impossible && !answer_locally(q, host)) {
+    if (possible && !answer_locally(q, host)) {
         ask(q, host);
         return q;
     }
     list_push_back(&dns->done, &q->link);
-    run_soon(dns);
+    net_dns_run_soon(dns);
     return q;
 }
 
 void net_dns_cancel(struct net_dns_query *q)
 {
-    struct list *n;
-
-    list_for_each (n, &q->dns->queries) {
-        if (n != &q->link)
-            continue;
-        q->cont = NULL; /* the library still knows it: freed when it lets go */
-        return;
-    }
-    query_free(q); /* waits to be delivered */
+    query_drop(q);
 }

@@ -264,5 +264,6 @@ void net_handler_close_all(struct net_handler *nh)
         else if (user == NULL || net_vc_signal(vc, user, VC_EVENT_ERROR, &vc->read.vio) == VC_ALIVE)
             net_vc_do_io_close(vc, VC_CLOSE_ABORT);
     }
+    net_dns_end(nh->dns);
     reap(nh);
 }

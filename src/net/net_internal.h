@@ -38,7 +38,9 @@ static inline bool net_vc_can_read(const struct net_vconnection *vc)
 #define NET_HANDLER_OFFSET ((size_t)0)
 void net_handler_close_all(struct net_handler *nh);
 
-/* NULL is accepted. Queries that are under way end without a word. */
+/* The thread ends: whoever waits for a name is told so. Then, without a word, what is left. Both
+ * accept NULL. */
+void net_dns_end(struct net_dns *dns);
 void net_dns_free(struct net_dns *dns);
 
 /* Readiness of a connection (net_handler.c): the ready function of its event_io. */
