@@ -13,7 +13,7 @@
 /* How long a condition may stay away before the test is given up. */
 #define PATIENCE_MS 20000
 
-static int64_t fake_now_ms;
+static _Atomic int64_t fake_now_ms; /* accept threads of a test read it too */
 
 static int64_t fake_mono_ns(void)
 {
@@ -27,10 +27,7 @@ static int64_t fake_wall_ms(void)
 
 void net_fixture_set_clock(int64_t now_ms)
 {
-    static const struct clock_source source = {.mono_ns = fake_mono_ns, .wall_ms = fake_wall_ms};
-
     fake_now_ms = now_ms;
-    clock_set_for_test(&source);
 }
 
 int64_t net_fixture_now_ms(void)
@@ -64,9 +61,11 @@ void net_fixture_open(struct net_fixture *f, const struct net_core_options *opti
         .default_inactivity_ms = 300 * 1000,
         .handshake_budget_ns = INT64_MAX,
     };
+    static const struct clock_source clock = {.mono_ns = fake_mono_ns, .wall_ms = fake_wall_ms};
     const struct net_accept_options listener = {.accept.linger_s = -1};
 
     net_fixture_set_clock(1000);
+    clock_set_for_test(&clock);
     memset(f, 0, sizeof(*f));
     f->n_fds = count_fds();
     f->ep = event_processor_new();
