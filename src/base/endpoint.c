@@ -144,8 +144,19 @@ const char *endpoint_format(const struct endpoint *e, char *dst, size_t cap)
     }
 }
 
+static bool is_mapped(const union ip_endpoint *e)
+{
+    return e->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&e->in6.sin6_addr);
+}
+
 const char *ip_endpoint_format(const union ip_endpoint *e, char *dst, size_t cap)
 {
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = e->in6.sin6_port};
+
+    if (is_mapped(e)) {
+        memcpy(&in.sin_addr, &e->in6.sin6_addr.s6_addr[12], sizeof(in.sin_addr));
+        return format_in(&in, dst, cap);
+    }
     switch (e->sa.sa_family) {
     case AF_INET: return format_in(&e->in, dst, cap);
     case AF_INET6: return format_in6(&e->in6, dst, cap);
@@ -159,7 +170,7 @@ const char *ip_endpoint_format_address(const union ip_endpoint *e, char *dst, si
 
     if (e->sa.sa_family == AF_INET)
         text = inet_ntop(AF_INET, &e->in.sin_addr, dst, (socklen_t)cap);
-    else if (e->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&e->in6.sin6_addr))
+    else if (is_mapped(e))
         text = inet_ntop(AF_INET, &e->in6.sin6_addr.s6_addr[12], dst, (socklen_t)cap);
     else if (e->sa.sa_family == AF_INET6)
         text = inet_ntop(AF_INET6, &e->in6.sin6_addr, dst, (socklen_t)cap);

@@ -35,6 +35,7 @@ struct endpoint {
 enum sp_err endpoint_parse(struct view text, struct endpoint *out) SP_MUST_CHECK;
 /* Always terminates; returns dst. cap >= ENDPOINT_TEXT_MAX. */
 const char *endpoint_format(const struct endpoint *e, char *dst, size_t cap);
+/* An IPv4-mapped IPv6 address as IPv4. */
 const char *ip_endpoint_format(const union ip_endpoint *e, char *dst, size_t cap);
 /* The address without port ("-" if not IP): an IPv4-mapped IPv6 address as IPv4. */
 const char *ip_endpoint_format_address(const union ip_endpoint *e, char *dst, size_t cap);

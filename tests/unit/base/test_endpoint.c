@@ -151,6 +151,18 @@ static void an_ip_endpoint_takes_ip_and_forgets_unix(void **state)
     assert_int_equal(ip_endpoint_port(&ip), 0);
 }
 
+static void a_mapped_one_is_shown_as_ipv4_with_its_port(void **state)
+{
+    struct endpoint e;
+    union ip_endpoint ip;
+    char text[ENDPOINT_TEXT_MAX];
+
+    (void)state;
+    assert_int_equal(endpoint_parse(VIEW("[::ffff:192.0.2.7]:8443"), &e), SP_OK);
+    ip_endpoint_of(&e.sa, &ip);
+    assert_string_equal(ip_endpoint_format(&ip, text, sizeof(text)), "192.0.2.7:8443");
+}
+
 static void an_address_without_port_shows_a_mapped_one_as_ipv4(void **state)
 {
     char out[ENDPOINT_TEXT_MAX];
@@ -179,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_path_that_the_kernel_did_not_terminate_is_formatted),
         cmocka_unit_test(ports_are_read_in_host_order),
         cmocka_unit_test(an_ip_endpoint_takes_ip_and_forgets_unix),
+        cmocka_unit_test(a_mapped_one_is_shown_as_ipv4_with_its_port),
         cmocka_unit_test(an_address_without_port_shows_a_mapped_one_as_ipv4),
         cmocka_unit_test(an_ip_endpoint_is_small),
     };
