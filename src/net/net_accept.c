@@ -227,9 +227,11 @@ static void slot_poll(struct net_accept_slot *slot)
 
     if (slot->eio.fd >= 0 || slot->fd < 0)
         return;
-    if (event_io_start(&slot->eio, &nh->pd, slot->fd, EVENT_IO_ACCEPT, slot_ready, events) != SP_OK)
-        LOG_ERROR(NET, "port=" VIEW_FMT " epoll_ctl errno=%d",
-                  VIEW_ARG(slot->accept->options.label), errno);
+    if (event_io_start(&slot->eio, &nh->pd, slot->fd, EVENT_IO_ACCEPT, slot_ready, events) == SP_OK)
+        return;
+    LOG_LIMITED(NET, ERROR, "port=" VIEW_FMT " epoll_ctl errno=%d delayed",
+                VIEW_ARG(slot->accept->options.label), errno);
+    ethread_timer_arm_in(slot->thread, &slot->resume, RETRY_MS);
 }
 
 static void slot_pause(struct net_accept_slot *slot, int64_t pause_ms)

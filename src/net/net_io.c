@@ -85,21 +85,36 @@ void net_vc_wait_writable(struct net_vconnection *vc)
     vc->write.triggered = false;
     if (vc->polls_out)
         return;
-    vc->polls_out = true;
-    if (event_io_modify(&vc->eio, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SP_OK)
-        vc->socket_failed = true; /* found by the next read step */
+    if (event_io_modify(&vc->eio, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) == SP_OK) {
+        vc->polls_out = true;
+        return;
+    }
+    /* Nobody would ever say that there is room. A handshake's step tries again, an open
+     * connection's user is told by a read step that it has failed. */
+    vc->socket_failed = vc->phase == VC_OPEN;
+    net_handler_ready(vc->nh, vc, vc->phase == VC_OPEN ? &vc->read : &vc->write);
+}
+
+static void end_writing(struct net_vconnection *vc)
+{
+    vc->write_ended = true;
+    vc->write.enabled = false;
+    vc->flush_wanted = false;
+    vc->shutdown_when_flushed = false;
 }
 
 static void read_failed(struct net_vconnection *vc, enum sp_err err)
 {
-    struct vio *vio = &vc->read.vio;
+    struct continuation *user = net_vc_user(vc); /* who only writes is told as well */
 
     vc->err = err;
     vc->read_ended = true;
     vc->read.enabled = false;
     vc->read.triggered = false;
+    if (vc->socket_failed) /* both ways, and that is told once */
+        end_writing(vc);
     vc->socket_failed = false;
-    if (vio->cont == NULL || net_vc_signal(vc, vio->cont, VC_EVENT_ERROR, vio) == VC_ALIVE)
+    if (user == NULL || net_vc_signal(vc, user, VC_EVENT_ERROR, &vc->read.vio) == VC_ALIVE)
         LOG_TRACE(NET, "vc=%" PRIu64 " read err=%s", vc->id, sp_err_label(err));
 }
 
@@ -120,10 +135,7 @@ static void write_failed(struct net_vconnection *vc, enum sp_err err)
     struct continuation *user = vio->cont != NULL ? vio->cont : vc->read.vio.cont;
 
     vc->err = err;
-    vc->write_ended = true;
-    vc->write.enabled = false;
-    vc->flush_wanted = false;
-    vc->shutdown_when_flushed = false;
+    end_writing(vc);
     if (user == NULL || net_vc_signal(vc, user, VC_EVENT_ERROR, vio) == VC_ALIVE)
         LOG_TRACE(NET, "vc=%" PRIu64 " write err=%s", vc->id, sp_err_label(err));
 }
@@ -211,7 +223,11 @@ void net_vc_read_step(struct net_vconnection *vc)
         adapt_read_size(vc, r.n, room);
         read_progress(vc, r);
         break;
-    case IO_WANT_READ: vc->read.triggered = false; break;
+    case IO_WANT_READ:
+        vc->read.triggered = false;
+        if (vc->socket_failed) /* and reading does not say how */
+            read_failed(vc, SP_SYSCALL);
+        break;
     case IO_WANT_WRITE:
         vc->read.triggered = false;
         net_vc_wait_writable(vc);

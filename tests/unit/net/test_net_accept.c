@@ -1,5 +1,5 @@
 /* Listeners over loopback: the three modes, what throttles and errors do to them, and their end.
- * accept4(2) stands here, so that a test can make it fail. */
+ * accept4(2) and epoll_ctl(2) stand here, so that a test can make them fail. */
 #include "failing_alloc.h"
 #include "net_fixture.h"
 #include "unit_test.h"
@@ -47,6 +47,20 @@ int fake_accept4(int fd, void *sa, socklen_t *len, int flags)
     return high;
 }
 
+/* ---- epoll_ctl(2) ---- */
+
+static atomic_int epoll_adds_fail; /* so many of the next */
+
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD && epoll_adds_fail > 0) {
+        epoll_adds_fail--;
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
 /* ---- What the listeners' continuation is told, on several threads at once ---- */
 
 static atomic_int n_told, n_failed, n_wrong;
@@ -90,6 +104,7 @@ static void open_core(struct net_core_options *options)
 {
     options->default_inactivity_ms = 300 * 1000;
     options->handshake_budget_ns = INT64_MAX;
+    epoll_adds_fail = 0;
     net_fixture_open(&f, options);
     continuation_init(&on_accept, "on_accept", accepted);
     n_told = n_failed = n_wrong = 0;
@@ -988,6 +1003,44 @@ static void opening_survives_each_failed_allocation(void **state)
     }
 }
 
+static void a_listener_that_cannot_be_polled_is_tried_again(void **state)
+{
+    struct net_accept_options o = options_for("127.0.0.1:0");
+    struct net_accept *na;
+    struct clients c;
+
+    (void)state;
+    o.accept.mode = ACCEPT_SINGLE;
+    na = open_listener(&o);
+    epoll_adds_fail = 3;
+    turn_all();
+    assert_int_equal(epoll_adds_fail, 2);
+    clients_connect(&c, &na->bound, 1);
+    for (int i = 0; i < 3; i++)
+        net_fixture_pass_ms(&f, 20);
+    until_told(1);
+    clients_close(&c);
+    stop_listener(na);
+}
+
+static void a_connection_that_cannot_be_polled_is_closed_and_not_counted(void **state)
+{
+    struct net_accept_options o = options_for("127.0.0.1:0");
+    struct net_accept *na = open_listener(&o);
+    struct clients c;
+
+    (void)state;
+    turn_all();
+    clients_connect(&c, &na->bound, 1);
+    epoll_adds_fail = 1;
+    turn_all();
+    assert_int_equal(n_told, 0);
+    assert_true(has_ended(c.fds[0]));
+    assert_int_equal(net_throttle_state(f.core->throttle).connections, 0);
+    clients_close(&c);
+    stop_listener(na);
+}
+
 static void a_connection_without_memory_is_closed_and_not_counted(void **state)
 {
     struct net_accept_options o = options_for("127.0.0.1:0");
@@ -1047,6 +1100,8 @@ int main(void)
         ACCEPT_TEST(localhost_only_is_just_that),
         ACCEPT_TEST(an_address_in_use_is_told_by_name),
         ACCEPT_TEST(opening_survives_each_failed_allocation),
+        ACCEPT_TEST(a_listener_that_cannot_be_polled_is_tried_again),
+        ACCEPT_TEST(a_connection_that_cannot_be_polled_is_closed_and_not_counted),
         ACCEPT_TEST(a_connection_without_memory_is_closed_and_not_counted),
     };
 

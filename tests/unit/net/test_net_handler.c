@@ -4,11 +4,13 @@
 #include "net_fixture.h"
 #include "unit_test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAUSE_BYTES 65536
@@ -17,6 +19,19 @@
 static struct net_fixture f;
 static struct net_user user;
 static int peer;
+
+/* epoll_ctl(2): so many of the next changes fail. */
+static int epoll_mods_fail;
+
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_MOD && epoll_mods_fail > 0) {
+        epoll_mods_fail--;
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
 
 /* What happened, a letter each. */
 static char trace[64];
@@ -685,6 +700,40 @@ static void a_writer_is_told_when_the_transport_has_let_go_of_its_bytes(void **s
     assert_true(user.vc->write_ended);
 }
 
+/* Nobody would ever say that there is room again. */
+static void a_connection_that_cannot_wait_for_room_has_failed(void **state)
+{
+    (void)state;
+    open_over_fake();
+    (void)stuff(user.vc->fd);
+    epoll_mods_fail = 1;
+    net_user_say(&user, "abc", 3);
+    (void)net_user_write(&user, INT64_MAX, 0);
+    net_fixture_settle(&f);
+    assert_int_equal(net_user_last(&user), VC_EVENT_ERROR);
+}
+
+static void a_handshake_that_cannot_wait_for_room_tries_again(void **state)
+{
+    struct net_vconnection *vc;
+    size_t stuffed;
+
+    (void)state;
+    script_is(IO_WANT_WRITE, IO_WANT_WRITE);
+    vc = accept_fake(&user, &peer);
+    stuffed = stuff(vc->fd);
+    peer_says(peer, "hello");
+    epoll_mods_fail = 2;
+    net_fixture_settle(&f);
+    assert_int_equal(script.n_steps, 3);
+    script_is(IO_OK, IO_OK);
+    unstuff(peer, stuffed);
+    NET_FIXTURE_UNTIL(&f, user.n_events == 1);
+    (void)net_user_read(&user, INT64_MAX, PAUSE_BYTES);
+    net_fixture_settle(&f);
+    assert_int_equal(user.in.len, 5);
+}
+
 /* ---- From ET_SSL to ET_NET ---- */
 
 static struct ethread *ssl_thread, *data_thread;
@@ -953,6 +1002,8 @@ int main(void)
         HANDLER_TEST(a_read_that_wants_to_write_goes_on_when_there_is_room),
         HANDLER_TEST(what_a_transport_holds_is_read_without_news_from_the_socket),
         HANDLER_TEST(a_writer_is_told_when_the_transport_has_let_go_of_its_bytes),
+        HANDLER_TEST(a_connection_that_cannot_wait_for_room_has_failed),
+        HANDLER_TEST(a_handshake_that_cannot_wait_for_room_tries_again),
         MOVE_TEST(a_connection_moves_to_a_data_thread_when_its_handshake_is_over),
         MOVE_TEST(what_the_transport_read_ahead_moves_with_it),
         MOVE_TEST(a_peer_that_leaves_on_the_way_is_noticed_on_arrival),

@@ -156,6 +156,16 @@ static void a_reset_is_told_although_reading_is_paused(void **state)
     assert_int_equal(user.vc->err, SP_PEER_RESET);
 }
 
+static void a_reset_is_told_to_who_only_writes(void **state)
+{
+    (void)state;
+    (void)net_user_write(&user, INT64_MAX, 0); /* nothing queued at the moment */
+    peer_resets(peer);
+    net_fixture_settle(&f);
+    assert_int_equal(net_user_last(&user), VC_EVENT_ERROR);
+    assert_int_equal(user.n_events, 1);
+}
+
 static void reading_pauses_at_the_mark_and_goes_on_when_reenabled(void **state)
 {
     struct vio *vio = net_user_read(&user, INT64_MAX, 5);
@@ -816,6 +826,7 @@ int main(void)
         VC_TEST(an_end_that_comes_alone_is_told_too),
         VC_TEST(a_reset_is_an_error_and_no_end),
         VC_TEST(a_reset_is_told_although_reading_is_paused),
+        VC_TEST(a_reset_is_told_to_who_only_writes),
         VC_TEST(reading_pauses_at_the_mark_and_goes_on_when_reenabled),
         VC_TEST(without_a_user_reading_stops),
         VC_TEST(without_memory_a_read_fails_and_nothing_else),
