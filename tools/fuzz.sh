@@ -9,14 +9,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${FUZZ_SECONDS:-60}
-tools/build.sh fuzz
-mkdir -p build/fuzz/found
-
-ran=0
+parsers=()
 for source in tests/fuzz/*/fuzz_*.c; do
     parser=$(basename "$source" .c)
     parser=${parser#fuzz_}
-    [ $# -eq 0 ] || [[ " $* " == *" $parser "* ]] || continue
+    [ $# -gt 0 ] && [[ " $* " != *" $parser "* ]] || parsers+=("$parser")
+done
+[ ${#parsers[@]} -gt 0 ] || {
+    echo "no such fuzzer: $*" >&2
+    exit 2
+}
+
+tools/build.sh fuzz -- "${parsers[@]/#/fuzz_}"
+mkdir -p build/fuzz/found
+for parser in "${parsers[@]}"; do
     learnt=build/fuzz/learnt/$parser
     mkdir -p "$learnt"
     echo "fuzzing $parser for $seconds s"
@@ -29,9 +35,4 @@ for source in tests/fuzz/*/fuzz_*.c; do
         exit 1
     fi
     grep -E 'number_of_executed_units|new_units_added' "$log"
-    ran=$((ran + 1))
 done
-[ "$ran" -gt 0 ] || {
-    echo "no such fuzzer: $*" >&2
-    exit 2
-}

@@ -12,7 +12,7 @@ run=("${build[@]}" openssl curl)
 test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets
       nginx-light chromium)
 fuzz=("${build[@]}" libcmocka-dev clang libclang-rt-14-dev)
-lint=("${fuzz[@]}" clang-format clang-tidy cppcheck)
+lint=("${fuzz[@]}" git clang-format clang-tidy cppcheck)
 soak=("${test[@]}" nghttp2-client)
 bench=("${run[@]}" nginx-light haproxy hitch h2o trafficserver wrk)
 

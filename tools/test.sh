@@ -33,7 +33,8 @@ unit() # PRESET
 e2e() # PRESET [PYTEST ARGUMENTS]
 {
     # The clients and tools of the tests are never instrumented: they come from the debug build.
-    tools/build.sh dev "$1" || return 1
+    tools/build.sh dev -- idle_client failing_calls || return 1
+    tools/build.sh "$1" -- sallyport || return 1
     SALLYPORT_BIN=build/$1/sallyport /usr/bin/python3 -m pytest tests/e2e "${@:2}" \
         ${PYTEST_ARGS:-}
 }
