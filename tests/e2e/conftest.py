@@ -83,8 +83,10 @@ def make_config(certs, backends=None, routes=None, ports=None, **rest) -> dict:
         ports = {TLS_PORT: {"bundles": ["shop"]}, PLAIN_PORT: {"tls": False}}
     used = {bundle for port in ports.values() for bundle in port.get("bundles", [])}
     bundles = {name: value for name, value in certs.bundles().items() if name in used}
+    # A sanitizer on a busy machine makes handshakes wait for longer than anybody means by overload.
+    handshake = {"max_wait_ms": int(patience(2000))}
     return {"ports": ports, "bundles": bundles, "backends": backends, "routes": routes,
-            "threads": {"net": 2, "ssl": 1}, **rest}
+            "threads": {"net": 2, "ssl": 1}, "handshake": handshake, **rest}
 
 
 class Starter:

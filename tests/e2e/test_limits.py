@@ -1,4 +1,7 @@
 """Everything that a client can grow has an end, which it is told of or cut at, and a counter."""
+import resource
+from pathlib import Path
+
 import pytest
 from helpers.backend import answering, each_request
 from helpers.env import scaled
@@ -200,6 +203,37 @@ def test_connections_in_total(start, connect):
         except (ConnectionError, Incomplete):
             return False
     wait_until(served, 10, "room for one more")
+
+
+def test_descriptors_that_run_out(start, connect):
+    """Fewer than the throttle was told at the start: accept and connect fail for real."""
+    proxy = start.proxy({"app": [start.backend(answering()).address]}, threads={"net": 1, "ssl": 0})
+    assert connect(proxy.http, tls=False).get("/").status == 200
+    highest = max(int(fd.name) for fd in Path(f"/proc/{proxy.pid}/fd").iterdir())
+    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (highest + 5, highest + 5))
+
+    clients = [connect(proxy.http, tls=False) for _ in range(40)]
+    for client in clients:
+        client.request()
+    proxy.wait_metric("net_accept_errors_warn", 1)
+    for client in clients:
+        client.close()
+
+    def served():
+        try:
+            return connect(proxy.http, tls=False).get("/").status == 200
+        except (ConnectionError, Incomplete):
+            return False
+    wait_until(served, 20, "an answer")
+
+
+def test_memory_ceiling(start, connect):
+    proxy = start.proxy(routes=[{"respond": {"text": "ok"}}], throttle={"memory_ceiling_bytes": 1}, ports={
+        "127.0.0.1:0": {"tls": False}, "127.0.0.2:0": {"tls": False, "accept": {"backdoor": True}}})
+
+    wait_until(lambda: is_refused(connect, proxy.address("127.0.0.1:0")), 10, "a refused client")
+    assert proxy.metrics()["net_throttled_memory"] >= 1
+    assert connect(proxy.address("127.0.0.2:0"), tls=False).get("/").status == 200
 
 
 def test_backdoor_port_skips_the_throttles(start, connect):

@@ -1,6 +1,7 @@
 """Peers that are slow, out of weakness or on purpose: nothing is lost, nothing piles up, and who
 takes too long is told so or cut."""
 import hashlib
+import threading
 import time
 
 import pytest
@@ -204,6 +205,27 @@ def test_body_that_does_not_arrive_is_408(start, connect):
     client.send(client.head("POST", "/", [("Content-Length", "10")]) + b"12345")
 
     response = client.response()
+
+    assert response.status == 408 and response.closes()
+    assert proxy.metrics()["http_timeouts"] == 1
+
+
+def test_body_that_dribbles_is_408(start, connect, in_background):
+    """A byte now and then does not buy time: after a grace of 10 s a body has a least rate."""
+    proxy = start.proxy({"app": [start.backend(lambda c: c.read_request()).address]},
+                        limits={"min_rate_bytes_per_s": 1000})
+    client = connect(proxy.http, tls=False, seconds=60)
+    client.send(client.head("POST", "/", [("Content-Length", "1000000")]))
+    answered = threading.Event()
+
+    def dribble():
+        while not answered.wait(0.2):
+            client.send(b"x")
+    in_background(dribble)
+    try:
+        response = client.response()
+    finally:
+        answered.set()
 
     assert response.status == 408 and response.closes()
     assert proxy.metrics()["http_timeouts"] == 1
