@@ -39,7 +39,7 @@ static const struct conf_row handshake_rows[] = {
     {INT(target_wait_ms, 1, 60000, 50, "ms",
         "Wait up to which handshakes are served in the order of their arrival; above it the newest "
         "go first.")},
-    {INT(max_wait_ms, 10, 60000, 1000, "ms",
+    {INT(max_wait_ms, 10, 60000, 2000, "ms",
         "A handshake that has waited longer is dropped before it costs anything.")},
 };
 #undef INT
