@@ -40,20 +40,29 @@ void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue)
 /* Which share goes at a time: enough to help, and few enough not to hurt more than asked for. */
 #define RELIEF_DIVISOR 16
 
-static void relieve(struct inbox_item *item, struct ethread *t)
+static void relieve(struct timer *t)
+{
+    struct net_handler *nh = container_of(t, struct net_handler, relief_timer);
+
+    (void)net_handler_evict_idle(nh, 1 + nh->n_keep_alive / RELIEF_DIVISOR);
+}
+
+/* In the timer step of this turn: a connection whose next request lies unread in its socket looks
+ * idle until then, and closing it would reset the client. */
+static void relief_asked(struct inbox_item *item, struct ethread *t)
 {
     struct net_handler *nh = container_of(item, struct net_handler, relief);
 
-    (void)t;
     atomic_store_explicit(&nh->relief_asked, false, memory_order_release);
-    (void)net_handler_evict_idle(nh, 1 + nh->n_keep_alive / RELIEF_DIVISOR);
+    timer_arm(&t->wheel, &nh->relief_timer, ethread_now_ms(t));
 }
 
 void net_handler_init_queues(struct net_handler *nh)
 {
     list_init(&nh->keep_alive);
     list_init(&nh->active);
-    nh->relief.fn = relieve;
+    nh->relief.fn = relief_asked;
+    timer_init(&nh->relief_timer, relieve);
     atomic_init(&nh->relief_asked, false);
 }
 

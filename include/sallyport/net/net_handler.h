@@ -43,6 +43,7 @@ struct net_handler {
     struct handshake_overload overload;
     struct inbox_item relief;    /* "let idle connections go", from any thread */
     atomic_bool relief_asked;    /* ...is on its way */
+    struct timer relief_timer;   /* ...and is done when what has arrived was read */
     atomic_bool handshakes_full; /* any thread: no further connection for this one now */
 };
 

@@ -77,6 +77,45 @@ static void an_evicted_connection_goes_even_if_its_user_does_not_close_it(void *
     assert_true(net_fixture_ends_clean(&f, peer));
 }
 
+static void busy_when_asked(struct net_user *u, int event, void *data)
+{
+    (void)data;
+    if (event == VC_EVENT_READ_READY)
+        net_vc_set_queue(u->vc, VC_QUEUE_ACTIVE);
+}
+
+/* Somebody else needs room in the very moment in which its request has arrived and was not read. */
+static void who_has_just_sent_a_request_is_not_idle(void **state)
+{
+    (void)state;
+    user.act = busy_when_asked;
+    (void)net_user_read(&user, INT64_MAX, PAUSE_BYTES);
+    net_vc_set_queue(user.vc, VC_QUEUE_KEEP_ALIVE);
+    net_fixture_settle(&f);
+    peer_says("GET / HTTP/1.1");
+    net_core_relieve(f.core);
+    net_fixture_settle(&f);
+    assert_int_equal(net_user_count(&user, VC_EVENT_EVICT), 0);
+    assert_int_equal(f.nh->n_active, 1);
+}
+
+static void when_room_is_asked_for_the_longest_idle_goes(void **state)
+{
+    (void)state;
+    open_idle();
+    for (int i = 0; i < N_IDLE; i++)
+        net_vc_set_queue(idle[i].vc, VC_QUEUE_KEEP_ALIVE);
+    net_core_relieve(f.core);
+    net_core_relieve(f.core); /* asked twice before it could: once */
+    net_fixture_settle(&f);
+    assert_null(idle[0].vc);
+    assert_non_null(idle[1].vc);
+    net_core_relieve(f.core);
+    net_fixture_settle(&f);
+    assert_null(idle[1].vc);
+    close_idle();
+}
+
 #define VC_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -84,6 +123,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         VC_TEST(pressure_costs_the_longest_idle_first),
         VC_TEST(a_bound_on_idle_connections_evicts_when_it_is_passed),
+        VC_TEST(who_has_just_sent_a_request_is_not_idle),
+        VC_TEST(when_room_is_asked_for_the_longest_idle_goes),
         VC_TEST(an_evicted_connection_goes_even_if_its_user_does_not_close_it),
     };
 
