@@ -13,6 +13,15 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* The macro casts const away. */
+static void set_host_name(SSL *ssl, const char *name)
+{
+    char copy[256];
+
+    (void)snprintf(copy, sizeof(copy), "%s", name);
+    (void)SSL_set_tlsext_host_name(ssl, copy);
+}
+
 bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll_fd,
                     SSL_SESSION *session)
 {
@@ -30,7 +39,7 @@ bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll
     c->ssl = SSL_new(o->ctx);
     if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
         goto free_ssl;
-    (void)SSL_set_tlsext_host_name(c->ssl, o->sni);
+    set_host_name(c->ssl, o->sni);
     if (session != NULL)
         (void)SSL_set_session(c->ssl, session);
     SSL_set_connect_state(c->ssl);
