@@ -60,6 +60,7 @@ static bool parse_target(const char *text, struct load_options *o)
  * (RFC 8422 5.1). */
 static bool make_ctx(struct load_options *o)
 {
+    char groups[] = "X25519:P-256"; /* the macro casts const away */
     int version = o->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
 
     o->ctx = SSL_CTX_new(TLS_client_method());
@@ -70,7 +71,7 @@ static bool make_ctx(struct load_options *o)
     (void)SSL_CTX_set_session_cache_mode(o->ctx, SSL_SESS_CACHE_OFF);
     return SSL_CTX_set_min_proto_version(o->ctx, version) == 1 &&
            SSL_CTX_set_max_proto_version(o->ctx, version) == 1 &&
-           SSL_CTX_set1_groups_list(o->ctx, "X25519:P-256") == 1;
+           SSL_CTX_set1_groups_list(o->ctx, groups) == 1;
 }
 
 static bool take_option(int c, struct load_options *o)
