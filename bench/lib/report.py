@@ -1,4 +1,4 @@
-"""Tables and plots of results: {scenario: {peer: [figures of each round]}}."""
+"""Tables and plots of results: {scenario: {"date": ..., "peers": {peer: [figures of each round]}}}."""
 
 import datetime
 
@@ -9,19 +9,20 @@ def _values(rounds, key):
     return [r[key] for r in rounds if key in r]
 
 
+def _median(rounds, key):
+    return stats.median(_values(rounds, key))
+
+
 def _cell(column, rounds, best):
-    values = stats.clean(_values(rounds, column.key))
-    if not values:
+    medians = [_median(rounds, key) for key in column.keys()]
+    if not stats.clean(medians):
         return "-"
-    text = column.form.format(stats.median(values))
-    if column.best and stats.median(values) == best:
-        text = f"**{text}**"
-    return text
+    text = " / ".join("-" if m != m else column.form.format(m) for m in medians)
+    return f"**{text}**" if column.best and medians[-1] == best else text
 
 
 def _best(column, peers):
-    medians = [stats.median(_values(rounds, column.key)) for rounds in peers.values()]
-    medians = stats.clean(medians)
+    medians = stats.clean(_median(rounds, column.keys()[-1]) for rounds in peers.values())
     if not medians or not column.best:
         return None
     return medians[0] if column.best == "low" else medians[-1]
@@ -60,19 +61,20 @@ def plot(scenario, peers):
 
 
 def _flood_of(peers):
-    return (0, max(r.get("flood_s", 6.0) for rounds in peers.values() for r in rounds))
+    return (0, max(r["flood_s"] for rounds in peers.values() for r in rounds))
 
 
 def document(results, info):
     """The page, and its plots by file name."""
     parts, plots = [_head(info)], {}
     for scenario in scenarios.ALL:
-        peers = {name: rounds for name, rounds in results.get(scenario.name, {}).items() if rounds}
+        result = results.get(scenario.name)
+        peers = {name: rounds for name, rounds in result["peers"].items() if rounds} if result else {}
         if not peers:
             continue
-        rounds = max(len(r) for r in peers.values())
-        parts.append(f"## {scenario.title}\n\n{scenario.about} `{scenario.name}`, {rounds} "
-                     f"round{'s' if rounds > 1 else ''}.\n\n{table(scenario, peers)}\n")
+        n = max(len(r) for r in peers.values())
+        parts.append(f"## {scenario.title}\n\n{scenario.about} `{scenario.name}`, {n} "
+                     f"round{'s' if n > 1 else ''}, {result['date']}.\n\n{table(scenario, peers)}\n")
         drawing = plot(scenario, peers)
         if drawing:
             plots[f"{scenario.name}.svg"] = drawing
@@ -86,8 +88,7 @@ def _head(info):
     kind = "virtual machine" if m["virtual"] else "machine"
     return f"""# Benchmarks
 
-Measured by `{info["command"]}` on {info["date"]}; this page is written by that command. Run it on the
-machine that matters to you: `make bench`.
+Written by `{info["command"]}`. Run it on the machine that matters to you: `make bench`.
 
 - {m["cores"]}-core {kind}, {m["processor"]}, {m["memory_gb"]} GB; {m["system"]}, Linux {m["kernel"]},
   {m["openssl"]}.

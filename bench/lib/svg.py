@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, MARGIN, BAR = 760, 150, 22
+WIDTH, MARGIN, BAR, TOP = 760, 150, 22, 62
 COLOURS = {"sallyport": "#0b6e4f", "sallyport-loop": "#6cbf9f", "nginx": "#4062bb", "nginx-511": "#93a8de",
            "haproxy": "#d1495b", "hitch": "#8d6a9f", "h2o": "#edae49", "trafficserver": "#5c5c5c"}
 STYLE = ("text{font:13px sans-serif;fill:#444}.t{font-weight:bold;font-size:15px}"
@@ -39,7 +39,7 @@ def bars(title, rows, form):
 
 def lines(title, series, x_title, y_title, shaded=None):
     """series: {name: [(x, y)]}, y on a logarithmic axis. `shaded`: (from, to) on the x axis."""
-    height, left, bottom = 420, 60, 50
+    height, left, bottom = 440, 60, 50
     points = [p for line in series.values() for p in line if p[1] > 0]
     x0, x1 = min(x for x, _ in points), max(x for x, _ in points)
     y0, y1 = 0.1, 10 ** math.ceil(math.log10(max(max(y for _, y in points), 1.01)))
@@ -48,12 +48,12 @@ def lines(title, series, x_title, y_title, shaded=None):
     def at(x, y):
         share = math.log10(max(y, y0) / y0) / math.log10(y1 / y0)
         return (left + (x - x0) / (x1 - x0) * (right - left),
-                height - bottom - share * (height - bottom - 40))
+                height - bottom - share * (height - bottom - TOP))
 
     parts = [_text(10, 22, title, css="t"), _text(right, height - 10, x_title, "end"),
              _text(10, 44, y_title)]
     if shaded:
-        a, b = at(shaded[0], y1), at(shaded[1], y0)
+        a, b = at(max(shaded[0], x0), y1), at(min(shaded[1], x1), y0)
         parts.append(f'<rect x="{a[0]:.1f}" y="{a[1]:.1f}" width="{b[0] - a[0]:.1f}" '
                      f'height="{b[1] - a[1]:.1f}" fill="#888" fill-opacity="0.15"/>')
     parts += _grid(at, x0, x1, y0, y1, right, left, height - bottom)
@@ -61,8 +61,8 @@ def lines(title, series, x_title, y_title, shaded=None):
         path = " ".join("{:.1f},{:.1f}".format(*at(x, y)) for x, y in line)
         colour = COLOURS.get(name, "#888")
         parts += [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>',
-                  f'<rect x="{right + 12}" y="{52 + i * 20}" width="12" height="12" fill="{colour}"/>',
-                  _text(right + 30, 63 + i * 20, name)]
+                  f'<rect x="{right + 12}" y="{TOP + 2 + i * 20}" width="12" height="12" fill="{colour}"/>',
+                  _text(right + 30, TOP + 13 + i * 20, name)]
     return _document(height, parts)
 
 
