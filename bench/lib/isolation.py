@@ -71,7 +71,7 @@ class _Flood:
     def __init__(self, bench, peer, kind, shape, rate):
         times = bench.times
         files = [bench.dir / f"probe-{bench.n_started}.txt"]
-        with bench.running(peer, bench.one(kind)) as proxy:
+        with bench.origin.preferred(), bench.running(peer, bench.one(kind)) as proxy:
             probe = bench.load("probe", proxy, "--connections", CONNECTIONS, "--rate", RATE,
                                "--warmup", 0.5, "--samples", files[0], "--duration",
                                times.calm + times.flood + times.after, first=True)

@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 
 
@@ -62,15 +63,17 @@ def _place(cores, first):
     """In the child. `first`: runs before everything else on its cores, so that waiting for a core
     that it shares with a generator does not count as the proxy's latency."""
     os.sched_setaffinity(0, cores)
-    if not first:
-        return
+    if first:
+        prefer(0, True)
+
+
+def prefer(pid, yes):
+    """Where we may: SCHED_FIFO, or back to an ordinary weight."""
+    policy, priority = (os.SCHED_FIFO, 1) if yes else (os.SCHED_OTHER, 0)
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(pid, policy, os.sched_param(priority))
     except PermissionError:
-        try:
-            os.nice(-5)
-        except PermissionError:
-            pass
+        print("no permission for SCHED_FIFO: the load's own delays count as latency", file=sys.stderr)
 
 
 def _parent_of(pid):

@@ -80,7 +80,7 @@ TRANSFER_COLUMNS = [Column("ms", "CPU ms per MB", "{:.2f}"), Column("system", "o
 
 def latency(connections, rate):
     def run(bench, peer):
-        with bench.running(peer, bench.one("p256")) as proxy:
+        with bench.origin.preferred(), bench.running(peer, bench.one("p256")) as proxy:
             generator = bench.load("probe", proxy, "--connections", connections, "--rate", rate,
                                    "--warmup", 0.5, "--duration", bench.times.steady, first=True)
             generator.wait_ready()
@@ -95,7 +95,7 @@ def latency(connections, rate):
 
 def churn(rate):
     def run(bench, peer):
-        with bench.running(peer, bench.one("p256")) as proxy:
+        with bench.origin.preferred(), bench.running(peer, bench.one("p256")) as proxy:
             generator = bench.load("handshakes", proxy, "--rate", rate, "--warmup", bench.times.warm,
                                    "--duration", bench.times.steady)
             span = bench.span(proxy)
