@@ -11,6 +11,7 @@
 #include <sallyport/base/err.h>
 #include <sallyport/base/view.h>
 #include <sallyport/config/accept_options.h>
+#include <sallyport/config/http2_budgets.h>
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -65,6 +66,15 @@ struct http_limits_conf {
     uint32_t buffer_bytes;                /* held per direction before the source is paused */
 };
 
+/* HTTP/2: how much it may carry at a time, and what a peer may do (RFC 9113). */
+struct http2_conf {
+    uint32_t max_streams;             /* at a time: SETTINGS_MAX_CONCURRENT_STREAMS */
+    uint32_t stream_window_bytes;     /* SETTINGS_INITIAL_WINDOW_SIZE */
+    uint32_t max_stream_window_bytes; /* up to which the window of a fast upload grows */
+    uint32_t receive_bytes;           /* the connection's window: what all its streams can hold */
+    struct http2_budgets_conf budgets;
+};
+
 struct port_conf {
     struct view name;           /* the key as written: "443", "127.0.0.1:8443", "unix:/path" */
     struct endpoint *endpoints; /* "443" is [::]:443 for both families */
@@ -72,8 +82,10 @@ struct port_conf {
     bool any_address; /* no address in the key: fall back to IPv4 where IPv6 is missing */
     bool tls;
     struct tls_port_conf tls_conf; /* only with tls */
+    bool h2c;                      /* without tls: HTTP/2 too, by prior knowledge */
     struct accept_options accept;
     struct http_limits_conf limits;
+    struct http2_conf http2;
     uint16_t redirect_to_port; /* 0: off; otherwise every request is sent there with 308 */
 };
 
@@ -199,6 +211,7 @@ struct config_problem {
 struct config_problems {
     struct arena arena;
     struct config_problem *v;
+    struct http2_conf http2;        /* likewise; connections to backends have this one */
     uint32_t n, cap;
     uint32_t n_errors; /* those that are no warnings */
     struct view file;
