@@ -111,7 +111,7 @@ static struct net_vconnection *connect_start(struct net_processor *np,
         goto throttle_done;
     }
     *err = SP_NOMEM;
-    vc = np->ops->allocate_vc(np, NULL, fd);
+    vc = np->ops->allocate_client_vc(np, options, fd);
     if (vc == NULL)
         goto close_fd;
     ip_endpoint_of(&options->remote.sa, &vc->remote);

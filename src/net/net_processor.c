@@ -40,11 +40,19 @@ static struct net_vconnection *tcp_allocate_vc(struct net_processor *np, struct 
     return vc;
 }
 
+static struct net_vconnection *
+tcp_allocate_client_vc(struct net_processor *np, const struct net_connect_options *options, int fd)
+{
+    (void)options;
+    return tcp_net_vc_new(np->core, fd);
+}
+
 const struct net_processor_ops tcp_net_processor_ops = {
     .name = "tcp",
     .accept_event_type = tcp_accept_event_type,
     .create_net_accept = tcp_create_net_accept,
     .allocate_vc = tcp_allocate_vc,
+    .allocate_client_vc = tcp_allocate_client_vc,
 };
 
 void net_processor_init(struct net_processor *np, const struct net_processor_ops *ops,

@@ -31,6 +31,10 @@
     X(TLS_CIPHER,        "tls_cipher",         "no common cipher suite or signature algorithm")    \
     X(TLS_SNI,           "tls_sni",            "the requested name is not served here")            \
     X(TLS_ALPN,          "tls_alpn",           "no common application protocol")                   \
+    X(TLS_CERT_EXPIRED,  "tls_cert_expired",   "the server's certificate is out of date")          \
+    X(TLS_CERT_UNKNOWN_CA, "tls_cert_unknown_ca", "the server's certificate is of no known authority") \
+    X(TLS_CERT_NAME,     "tls_cert_name",      "the server's certificate is for another name")     \
+    X(TLS_CERT_REFUSED,  "tls_cert_refused",   "the server's certificate is not fit")              \
     X(TLS_ALERT,         "tls_alert",          "the peer sent a fatal alert")                      \
     X(TLS_PROTOCOL,      "tls_protocol",       "the peer broke the protocol")                      \
     X(TLS_TRUNCATED,     "tls_truncated",      "the stream ended without close_notify")            \

@@ -7,8 +7,10 @@
 
 #include <sallyport/net/net_accept.h>
 #include <sallyport/net/net_core.h>
+#include <sallyport/net/tls_client.h>
 
 struct net_processor;
+struct net_connect_options;
 
 struct net_processor_ops {
     const char *name;
@@ -19,9 +21,13 @@ struct net_processor_ops {
                                             const struct net_accept_options *options);
     /* A connection over fd in the phase that comes first (VC_HANDSHAKE or VC_OPEN); the accept
      * reference is already taken by the caller and handed over with success. `fd` belongs to the
-     * connection on success and stays the caller's on NULL (out of memory). `na` is NULL for an
-     * outgoing connection. No cryptography here. */
+     * connection on success and stays the caller's on NULL (out of memory). No cryptography here.
+     */
     struct net_vconnection *(*allocate_vc)(struct net_processor *np, struct net_accept *na, int fd);
+    /* Likewise for an outgoing connection, in the phase that comes once it stands. */
+    struct net_vconnection *(*allocate_client_vc)(struct net_processor *np,
+                                                  const struct net_connect_options *options,
+                                                  int fd);
 };
 
 struct net_processor {
@@ -43,9 +49,11 @@ struct net_accept *net_processor_main_accept(struct net_processor *np,
 struct net_connect_options {
     struct endpoint remote;
     struct endpoint source; /* len 0: the system chooses */
-    int64_t timeout_ms;     /* 0: default inactivity */
+    int64_t timeout_ms;     /* until it is usable, its handshake included; 0: default inactivity */
     bool tcp_nodelay;
     uint32_t mark;
+    struct tls_client *tls; /* borrowed: the connection takes a reference. Of a processor that
+                               speaks TLS, for which it is required; nobody else looks at it */
 };
 
 struct net_open_failure {
@@ -56,8 +64,8 @@ struct net_open_failure {
 
 /* connect_re: NET_EVENT_OPEN as soon as the connection is under way; what is written before it
  * stands waits, a failure comes as VC_EVENT_ERROR.
- * connect_s: NET_EVENT_OPEN only when the connection is proven (SO_ERROR), else
- * NET_EVENT_OPEN_FAILED.
+ * connect_s: NET_EVENT_OPEN only when the connection is proven (SO_ERROR) and its handshake, if it
+ * has one, is over; else NET_EVENT_OPEN_FAILED.
  * The connection is returned at once so that it can be closed while pending; its event comes in a
  * later turn or later in this one, never inside this call. NULL: nothing was started, *err says
  * why (SP_SHUTTING_DOWN: the thread is ending), and no event comes. */

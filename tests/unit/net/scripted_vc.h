@@ -196,6 +196,13 @@ static inline struct net_vconnection *fake_allocate_vc(struct net_processor *np,
     return &vc->super;
 }
 
+static inline struct net_vconnection *
+fake_allocate_client_vc(struct net_processor *np, const struct net_connect_options *options, int fd)
+{
+    (void)options;
+    return fake_allocate_vc(np, NULL, fd);
+}
+
 static inline struct net_accept *fake_create_net_accept(struct net_processor *np,
                                                         const struct net_accept_options *options)
 {
@@ -207,6 +214,7 @@ static const struct net_processor_ops fake_processor_ops = {
     .accept_event_type = fake_accept_event_type,
     .create_net_accept = fake_create_net_accept,
     .allocate_vc = fake_allocate_vc,
+    .allocate_client_vc = fake_allocate_client_vc,
 };
 
 static struct net_processor fake_np;
