@@ -2,6 +2,7 @@
 #include "conf_reader.h"
 #include "conf_text.h"
 #include "config_rows.h"
+#include "tls_client_rows.h"
 
 static const struct conf_kind address_kind = {
     "\"host:port\", \"[::1]:port\" or \"unix:/path\"",
@@ -63,7 +64,57 @@ static void server_finish(struct conf_reader *r, const struct conf_path *at, voi
     conf_error(r, at, "expected %s, found %s", address_kind.expects, found);
 }
 
+static void say_of(struct conf_reader *r, const struct conf_path *at, const char *key,
+                   const char *text)
+{
+    conf_error(r, &(struct conf_path){.up = at, .key = key}, "%s", text);
+}
+
+/* HTTP/2 over TLS has a name of its own, and so has the other (RFC 9113 3.1). */
+static void finish_protocol(struct conf_reader *r, const struct conf_path *at,
+                            struct backend_conf *backend)
+{
+    struct tls_client_conf *tls = &backend->tls;
+
+    if (backend->protocol == BACKEND_H2C && tls->enabled)
+        say_of(r, at, "tls", "\"h2c\" is HTTP/2 without TLS: with it, \"protocol\" is \"h2\"");
+    if (backend->protocol != BACKEND_H2 || tls->enabled)
+        return;
+    if (tls->given)
+        say_of(r, at, "tls", "\"h2\" is HTTP/2 with TLS: without it, \"protocol\" is \"h2c\"");
+    conf_defaults(&conf_tls_client_table, tls, NULL, NULL);
+}
+
+/* A unix socket has no host that a certificate could be for. */
+static void check_names(struct conf_reader *r, const struct conf_path *at,
+                        const struct backend_conf *backend)
+{
+    struct conf_path at_servers = {.up = at, .key = "servers"};
+
+    if (!backend->tls.enabled || !backend->tls.verify || backend->tls.server_name.len > 0)
+        return;
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        if (backend->servers[i].name.p == NULL || backend->servers[i].host.len > 0)
+            continue;
+        conf_error(r, &(struct conf_path){.up = &at_servers, .index = i},
+                   "\"tls\" needs a \"server_name\": a unix socket has no host to verify");
+    }
+}
+
+static void backend_finish(struct conf_reader *r, const struct conf_path *at, void *object)
+{
+    finish_protocol(r, at, object);
+    check_names(r, at, object);
+}
+
 #define INT(field, ...) CONF_ROW_INT(struct backend_conf, #field, field, __VA_ARGS__)
+
+/* HTTP/2 as RFC 9113 3.1 names it. */
+static const struct conf_word protocols[] = {
+    {"http/1.1", BACKEND_HTTP11, NULL},
+    {"h2", BACKEND_H2, "HTTP/2 to servers is not built in this version"},
+    {"h2c", BACKEND_H2C, "HTTP/2 to servers is not built in this version"},
+};
 
 /* clang-format off */
 static const struct conf_row server_rows[] = {
@@ -83,6 +134,12 @@ static const struct conf_row backend_rows[] = {
     {CONF_ROW_MANY(struct backend_conf, "servers", CONF_LIST, servers, n_servers,
         "Its servers, each a \"host:port\" or an object. Requests are spread over them."),
         .table = &server_table, .min = 1, .required = true},
+    {CONF_ROW_ENUM(struct backend_conf, "protocol", protocol, protocols, BACKEND_HTTP11,
+        "What is spoken with the servers: HTTP/1.1, HTTP/2 with TLS (\"h2\"), or HTTP/2 without "
+        "(\"h2c\").")},
+    {CONF_ROW_OBJECT(struct backend_conf, "tls", tls, &conf_tls_client_table,
+        "TLS with the servers."),
+        .optional = true, .def_note = "false; true with \"h2\""},
     {INT(connect_timeout_ms, 10, DAY_MS, 3000, "ms",
         "Until a connection to a server is established.")},
     {INT(response_timeout_ms, 100, DAY_MS, 60 * SECOND_MS, "ms",
@@ -105,4 +162,5 @@ static const struct conf_row backend_rows[] = {
 const struct conf_table conf_backend_table = {
     .noun = "backend",
     CONF_ROWS(struct backend_conf, backend_rows),
+    .finish = backend_finish,
 };

@@ -100,7 +100,13 @@ static void put_row(struct conf_text *t, const struct conf_row *row)
         break;
     case CONF_REF: conf_text_put(t, "the name of a %s", row->table->noun); break;
     case CONF_LIST: put_list(t, row); break;
-    case CONF_OBJECT: conf_text_put(t, "an object"); break;
+    case CONF_OBJECT:
+        if (row->table->form == CONF_FORM_OBJECT_OR_FIRST) {
+            put_row(t, &row->table->rows[0]);
+            conf_text_put(t, ", or ");
+        }
+        conf_text_put(t, "an object");
+        break;
     case CONF_MAP:
         conf_text_put(t, row->min > 0 ? "an object that is not empty" : "an object");
         break;

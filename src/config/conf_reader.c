@@ -70,11 +70,10 @@ static size_t n_members(json_t *map)
     return n;
 }
 
-/* An object of a list or map, in the form that the table allows. */
-static void read_element(struct conf_reader *r, const struct conf_table *table,
-                         const struct conf_path *at, json_t *json, void *object)
+/* An object in the form that the table allows; it has its defaults already. */
+static void read_form(struct conf_reader *r, const struct conf_table *table,
+                      const struct conf_path *at, json_t *json, void *object)
 {
-    conf_defaults(table, object, r->root_table, r->root);
     if (table->form == CONF_FORM_OBJECT ||
         (table->form == CONF_FORM_OBJECT_OR_FIRST && json_is_object(json))) {
         read_object(r, table, at, json, object);
@@ -82,6 +81,14 @@ static void read_element(struct conf_reader *r, const struct conf_table *table,
     }
     if (conf_read_value(r, &table->rows[0], at, json, object) && table->finish != NULL)
         table->finish(r, at, object);
+}
+
+/* One of a list or map. */
+static void read_element(struct conf_reader *r, const struct conf_table *table,
+                         const struct conf_path *at, json_t *json, void *object)
+{
+    conf_defaults(table, object, r->root_table, r->root);
+    read_form(r, table, at, json, object);
 }
 
 /* Room for n elements, noted in the field of the row; NULL for none. */
@@ -153,9 +160,9 @@ static void read_row(struct conf_reader *r, const struct conf_row *row, const st
                      json_t *json, void *object)
 {
     if (row->type == CONF_OBJECT) {
-        if (row->choice)
+        if (row->choice || row->optional)
             conf_defaults(row->table, (char *)object + row->offset, r->root_table, r->root);
-        read_object(r, row->table, at, json, (char *)object + row->offset);
+        read_form(r, row->table, at, json, (char *)object + row->offset);
     } else if (row->type == CONF_LIST) {
         read_list(r, row, at, json, object);
     } else if (row->type == CONF_MAP) {

@@ -81,7 +81,7 @@ void conf_defaults(const struct conf_table *t, void *object, const struct conf_t
         }
         case CONF_OBJECT:
             /* The rows of a choice may share fields: only the chosen one fills them. */
-            if (!row->choice)
+            if (!row->choice && !row->optional)
                 object_defaults(row, object, root_table, root);
             break;
         case CONF_STRINGS:

@@ -71,9 +71,10 @@ struct conf_row {
     const char *only_with; /* a boolean of the same object without which the key is an error */
     bool required;         /* with `only_with`: where that is true */
     bool choice;           /* exactly one of the rows so marked has to be there */
+    bool optional;         /* an object whose defaults hold only where it is given: else zeroes */
 };
 
-/* How an object of the table is written where a list or map holds several. */
+/* How an object of the table is written. */
 enum conf_form {
     CONF_FORM_OBJECT,
     CONF_FORM_OBJECT_OR_FIRST, /* a value that is no object is the first row's */

@@ -1,11 +1,7 @@
 #include "conf_kinds.h"
 #include "conf_reader.h"
 #include "config_rows.h"
-
-static const struct conf_word presets[] = {
-    {"intermediate", TLS_PRESET_INTERMEDIATE, NULL},
-    {"modern", TLS_PRESET_MODERN, NULL},
-};
+#include "tls_client_rows.h"
 
 /* The one place that says what protocols there are. */
 static const struct conf_word protocols[] = {
@@ -94,7 +90,7 @@ static const struct conf_row rows[] = {
     {CONF_ROW_BOOL(P, "strict_sni", tls_conf.strict_sni, false,
         "Refuse a name that no bundle has (alert unrecognized_name) instead of the default bundle."),
         .only_with = "tls"},
-    {CONF_ROW_ENUM(P, "preset", tls_conf.preset, presets, TLS_PRESET_INTERMEDIATE,
+    {CONF_ROW_ENUM(P, "preset", tls_conf.preset, conf_tls_presets, TLS_PRESET_INTERMEDIATE,
         "Mozilla's server-side TLS: \"modern\" is TLS 1.3 only, \"intermediate\" adds TLS 1.2 with "
         "authenticated encryption."),
         .only_with = "tls"},

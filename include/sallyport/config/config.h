@@ -89,6 +89,21 @@ struct port_conf {
     uint16_t redirect_to_port; /* 0: off; otherwise every request is sent there with 308 */
 };
 
+/* Towards servers, this program is the TLS client. */
+struct tls_client_conf {
+    bool given; /* in the file */
+    bool enabled;
+    bool verify;             /* the server's certificate: its issuer and its name */
+    struct view ca_file;     /* PEM; empty: the system's */
+    struct view server_name; /* asked for and verified, a name or an address; empty: the server's
+                                host */
+    struct view certificate; /* to show when the server asks, PEM, leaf first; empty: none */
+    struct view key;         /* PEM; exactly with `certificate` */
+    enum tls_preset preset;
+};
+
+enum backend_protocol { BACKEND_HTTP11, BACKEND_H2, BACKEND_H2C };
+
 struct server_conf {
     struct view name; /* as written: the label in logs */
     struct view host; /* name or address without brackets; empty for unix */
@@ -108,6 +123,8 @@ struct backend_conf {
     uint32_t max_connections;       /* per server, all threads; 0: unlimited */
     uint32_t retries;               /* of an idempotent request that no server has answered */
     bool pass_host;                 /* the client's Host, else the server's own name */
+    enum backend_protocol protocol; /* BACKEND_H2 has tls.enabled, BACKEND_H2C has not */
+    struct tls_client_conf tls;
 };
 
 enum route_action { ROUTE_BACKEND, ROUTE_REDIRECT, ROUTE_RESPOND };
