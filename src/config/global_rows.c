@@ -129,6 +129,8 @@ static const struct conf_row config_rows[] = {
         "Groups of servers by name."),
         .table = &conf_backend_table, .kind = &conf_kind_name,
         .name_offset = offsetof(struct backend_conf, name)},
+    {CONF_ROW_OBJECT(C, "admin", admin, &conf_admin_table,
+        "How the running program is asked and told.")},
     {CONF_ROW_MANY(C, "ports", CONF_MAP, ports, n_ports,
         "Where clients connect. The key is \"443\" for all addresses, \"127.0.0.1:443\", "
         "\"[::1]:443\" or \"unix:/path\"; port 0 is one that the system chooses."),

@@ -199,6 +199,12 @@ struct config {
     struct port_conf *ports;
     uint32_t n_ports;
     struct bundle_conf *bundles;
+struct admin_conf {
+    struct view socket; /* path; empty: none */
+    bool socket_given;  /* in the file: it has to be made, or the program does not start */
+    struct view owner;  /* of the socket's file; empty: unchanged */
+};
+
     uint32_t n_bundles;
     struct backend_conf *backends;
     uint32_t n_backends;
@@ -210,7 +216,7 @@ struct config {
     struct throttle_conf throttle;
     struct log_conf log;
     struct forwarding_conf forwarding;
-    struct view admin_socket;  /* path; empty: none */
+    struct admin_conf admin;
     struct view user;          /* to become after the ports are bound; empty: stay */
     uint32_t drain_timeout_ms; /* SIGTERM to the end */
 };

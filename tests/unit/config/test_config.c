@@ -53,7 +53,7 @@ static void the_smallest_configuration_has_every_default(void **state)
     assert_false(c->forwarding.forwarded);
     assert_int_equal(c->drain_timeout_ms, 30000);
     assert_int_equal(c->user.len, 0);
-    assert_int_equal(c->admin_socket.len, 0);
+    assert_false(c->admin.socket_given);
     assert_int_equal(port->accept.mode, ACCEPT_PER_THREAD);
     assert_int_equal(port->accept.backlog, 511);
     assert_int_equal(port->accept.accepts_per_turn, 32);
@@ -68,6 +68,31 @@ static void the_smallest_configuration_has_every_default(void **state)
     assert_int_equal(port->limits.tunnel_timeout_ms, 3600000);
     assert_int_equal(port->limits.buffer_bytes, 65536);
     parsed_free(p);
+}
+
+static void control_socket_is_beside_the_file_unless_said(void **state)
+{
+    static const struct {
+        const char *text, *path;
+        bool given;
+    } rows[] = {
+        {"{}", "/etc/sallyport/run/sallyport.sock", false},
+        {"{\"socket\": \"x.sock\"}", "/etc/sallyport/x.sock", true},
+        {"{\"socket\": \"/run/x.sock\"}", "/run/x.sock", true},
+        {"{\"socket\": \"off\"}", "", true},
+    };
+    char text[256];
+
+    (void)state;
+    for (size_t i = 0; i < SP_COUNT_OF(rows); i++) {
+        (void)snprintf(text, sizeof(text), "{\"admin\": %s, " PLAIN_PORT ", " TEXT_ROUTE "}",
+                       rows[i].text);
+        struct parsed *p = parse_good(text);
+
+        assert_view(p->config->admin.socket, rows[i].path);
+        assert_int_equal(p->config->admin.socket_given, rows[i].given);
+        parsed_free(p);
+    }
 }
 
 static void ports_have_endpoints(void **state)
@@ -335,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_configuration_has_every_default),
+        cmocka_unit_test(control_socket_is_beside_the_file_unless_said),
         cmocka_unit_test(ports_have_endpoints),
         cmocka_unit_test(ports_know_their_bundles),
         cmocka_unit_test(bundles_have_resolved_paths_and_lower_case_names),

@@ -4,6 +4,9 @@
 #define PORT   "\"ports\": {\"80\": {\"tls\": false}}"
 #define ROUTE  "\"routes\": [{\"respond\": {\"text\": \"x\"}}]"
 #define BUNDLE "\"bundles\": {\"a\": {\"certs\": [{\"chain\": \"c\", \"key\": \"k\"}]}}"
+/* 108 bytes */
+#define TEN       "/123456789"
+#define LONG_PATH TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/1234567"
 
 struct wrong {
     const char *text;
@@ -62,8 +65,12 @@ static const struct wrong wrongs[] = {
      ":1:45: /routes: expected a list of routes, found an empty object"},
     {"{" PORT ", \"routes\": [1]}",
      ":1:46: /routes/0: expected an object, found 1"},
-    {"{" PORT ", " ROUTE ", \"admin\": {\"socket\": \"s\"}}",
-     ":1:75: /admin: unknown key \"admin\""},
+    {"{" PORT ", " ROUTE ", \"admin\": {\"sockets\": \"s\"}}",
+     ":1:85: /admin/sockets: unknown key \"sockets\"; did you mean \"socket\"?"},
+    {"{" PORT ", " ROUTE ", \"admin\": {\"socket\": 1}}",
+     ":1:95: /admin/socket: expected a path or \"off\", found 1"},
+    {"{" PORT ", " ROUTE ", \"admin\": {\"socket\": \"" LONG_PATH "\"}}",
+     ":1:95: /admin/socket: a socket's path can have 107 bytes, and this one has 108: " LONG_PATH},
     {"{" PORT ", " ROUTE ", \"user\": \"a b\"}",
      ":1:83: /user: expected a name of letters, digits, '.', '_' and '-', found \"a b\""},
     {"{" PORT ", " ROUTE ", \"drain_timeout_ms\": -1}",
