@@ -39,7 +39,7 @@ void http1_upstream_cut(struct http1_upstream *up, enum vc_close how)
         return;
     http1_upstream_enter(up, HTTP1_UPSTREAM_CLOSED);
     ethread_timer_cancel(vc->thread, &up->wake);
-    up->stream.vc = NULL; /* its memory is the reaper's from here */
+    up->super.vc = up->stream.vc = NULL; /* its memory is the reaper's from here */
     net_vc_do_io_close(vc, how);
     iobuf_clear(&up->in);
     iobuf_clear(&up->out);
@@ -102,7 +102,7 @@ static void gone(struct http1_upstream *up)
 {
     /* A request that is not whole must not look so. */
     http1_upstream_cut(up, http1_upstream_has_request(up) ? VC_CLOSE_CLEAN : VC_CLOSE_ABORT);
-    up->owner->gone(up->owner, up);
+    up->super.owner->gone(up->super.owner, &up->super);
     free(up);
 }
 
@@ -118,9 +118,12 @@ void http1_upstream_end_exchange(struct http1_upstream *up)
     bool reusable = is_reusable(up);
 
     drop_exchange(up);
+    up->super.n_exchanges = 0;
     if (must_flush(up)) {
         http1_upstream_enter(up, HTTP1_UPSTREAM_FLUSH);
         http1_upstream_retime(up);
+        up->super.draining = true;
+        up->super.owner->changed(up->super.owner, &up->super);
         return;
     }
     if (!reusable) {
@@ -131,7 +134,7 @@ void http1_upstream_end_exchange(struct http1_upstream *up)
     ethread_timer_cancel(up->stream.vc->thread, &up->wake);
     net_vc_set_inactivity_timeout(up->stream.vc, 0); /* from here on it is the owner's */
     vio_reenable(&up->stream.vc->read.vio);          /* to see the backend close it */
-    up->owner->idle(up->owner, up);
+    up->super.owner->changed(up->super.owner, &up->super);
 }
 
 /* ---- Steps ---- */
@@ -310,35 +313,16 @@ static int upstream_event(struct continuation *c, int event, void *data)
 
 /* ---- For the owner ---- */
 
-struct http1_upstream *http1_upstream_new(struct net_vconnection *vc,
-                                          struct http1_upstream_owner *owner)
+static struct http_stream *request(struct upstream_conn *conn,
+                                   const struct upstream_exchange_options *options,
+                                   struct http_stream_user *user)
 {
-    struct http1_upstream *up = calloc(1, sizeof(*up));
-
-    if (up == NULL)
-        return NULL;
-    up->owner = owner;
-    up->stream.ops = &http1_upstream_stream_ops;
-    up->stream.vc = vc;
-    arena_init(&up->stream.arena);
-    iobuf_init(&up->in);
-    iobuf_init(&up->out);
-    continuation_init(&up->cont, "http1_upstream", upstream_event);
-    timer_init(&up->timer, timer_due);
-    timer_init(&up->wake, wake_due);
-    (void)net_vc_do_io_read(vc, &up->cont, INT64_MAX, &up->in, read_mark(up));
-    (void)net_vc_do_io_write(vc, &up->cont, INT64_MAX, &up->out, 0);
-    return up;
-}
-
-struct http_stream *http1_upstream_request(struct http1_upstream *up,
-                                           const struct http1_upstream_options *options,
-                                           struct http_stream_user *user)
-{
+    struct http1_upstream *up = container_of(conn, struct http1_upstream, super);
     struct http_stream *stream = &up->stream;
     struct net_vconnection *vc = stream->vc;
 
     http1_upstream_enter(up, HTTP1_UPSTREAM_AWAIT);
+    conn->n_exchanges = 1;
     up->options = *options;
     up->scan = (struct http1_head_scan){0};
     up->protocol = (struct view){0};
@@ -359,14 +343,37 @@ struct http_stream *http1_upstream_request(struct http1_upstream *up,
     return stream;
 }
 
-void http1_upstream_close(struct http1_upstream *up)
+static void close_idle(struct upstream_conn *conn)
 {
+    struct http1_upstream *up = container_of(conn, struct http1_upstream, super);
+
     SP_ASSERT(up->state == HTTP1_UPSTREAM_IDLE && !up->running);
     http1_upstream_cut(up, VC_CLOSE_CLEAN);
     free(up);
 }
 
-struct net_vconnection *http1_upstream_vc(struct http1_upstream *up)
+static const struct upstream_conn_ops conn_ops = {
+    .protocol = "HTTP/1.1", .request = request, .close = close_idle};
+
+struct upstream_conn *http1_upstream_new(struct net_vconnection *vc,
+                                         const struct upstream_conn_options *options,
+                                         struct upstream_conn_owner *owner)
 {
-    return up->stream.vc;
+    struct http1_upstream *up = calloc(1, sizeof(*up));
+
+    (void)options;
+    if (up == NULL)
+        return NULL;
+    up->super = (struct upstream_conn){.ops = &conn_ops, .owner = owner, .vc = vc, .capacity = 1};
+    up->stream.ops = &http1_upstream_stream_ops;
+    up->stream.vc = vc;
+    arena_init(&up->stream.arena);
+    iobuf_init(&up->in);
+    iobuf_init(&up->out);
+    continuation_init(&up->cont, "http1_upstream", upstream_event);
+    timer_init(&up->timer, timer_due);
+    timer_init(&up->wake, wake_due);
+    (void)net_vc_do_io_read(vc, &up->cont, INT64_MAX, &up->in, read_mark(up));
+    (void)net_vc_do_io_write(vc, &up->cont, INT64_MAX, &up->out, 0);
+    return &up->super;
 }

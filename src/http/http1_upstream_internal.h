@@ -10,8 +10,7 @@
 
 #include "http1_body.h"
 #include "http1_writer.h"
-
-#include <sallyport/http/http1_upstream.h>
+#include "upstream_conn.h"
 
 #define HTTP1_STATE_BIT(name) (1U << HTTP1_UPSTREAM_##name)
 /* clang-format off */
@@ -38,10 +37,10 @@ enum http1_upstream_state {
 };
 
 struct http1_upstream {
+    struct upstream_conn super;
     struct http_stream stream; /* of the one exchange at a time; stream.user NULL: nobody has it */
     struct continuation cont;
-    struct http1_upstream_owner *owner; /* borrowed */
-    struct http1_upstream_options options;
+    struct upstream_exchange_options options;
     struct iobuf in, out;
     struct iobuf_block *pin; /* owned; holds the final head while the stream lives */
     struct http1_head_scan scan;

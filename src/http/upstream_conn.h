@@ -40,16 +40,16 @@ struct upstream_conn_ops {
     struct http_stream *(*request)(struct upstream_conn *conn,
                                    const struct upstream_exchange_options *options,
                                    struct http_stream_user *user);
-    /* Ends one without exchanges in a way that its server takes for clean. `gone` is not called;
-     * the pointer is void. */
+    /* Ends one without exchanges that is not draining, in a way that its server takes for clean.
+     * `gone` is not called; the pointer is void. */
     void (*close)(struct upstream_conn *conn);
 };
 
 /* What the owner wants to hear. Neither is called inside request() or close(), nor inside a user's
  * calls into a stream other than release(). */
 struct upstream_conn_owner {
-    /* n_exchanges fell, capacity changed, or draining began, and the connection lives on. The
-     * owner may call request() and, on an unused one, close(). */
+    /* An exchange is over, the capacity has changed, or draining has begun; and the connection
+     * lives on. The owner may call request() or close() where these are allowed. */
     void (*changed)(struct upstream_conn_owner *o, struct upstream_conn *conn);
     /* It has ended, and no stream of it is with a user any more. The pointer is void after it. */
     void (*gone)(struct upstream_conn_owner *o, struct upstream_conn *conn);
@@ -73,7 +73,19 @@ static inline bool upstream_conn_has_room(const struct upstream_conn *conn)
     return conn->vc != NULL && !conn->draining && conn->n_exchanges < conn->capacity;
 }
 
-/* What a protocol is told of the configuration when a connection is made. Borrowed for the call. */
+static inline struct http_stream *
+upstream_conn_request(struct upstream_conn *conn, const struct upstream_exchange_options *options,
+                      struct http_stream_user *user)
+{
+    return conn->ops->request(conn, options, user);
+}
+static inline void upstream_conn_close(struct upstream_conn *conn)
+{
+    conn->ops->close(conn);
+}
+
+/* What a protocol is told of the configuration. Borrowed; outlives the connection, as its owner
+ * keeps the configuration that it was opened under. */
 struct upstream_conn_options {
     const struct config *config;
     const struct backend_conf *backend;

@@ -32,7 +32,7 @@ static void mark_tried(struct upstream_wish *w)
         w->tried |= UINT64_C(1) << index;
 }
 
-void upstream_connection_forget(struct upstream_connection *conn)
+void pool_connection_forget(struct pool_connection *conn)
 {
     struct pool_server *server = conn->server;
 
@@ -48,7 +48,7 @@ void upstream_connection_forget(struct upstream_connection *conn)
 }
 
 /* No address is left to try. */
-static void give_up(struct upstream_connection *conn)
+static void give_up(struct pool_connection *conn)
 {
     struct pool_server *server = conn->server;
     struct upstream_wish *w = conn->wish;
@@ -62,12 +62,12 @@ static void give_up(struct upstream_connection *conn)
         mark_tried(w);
     }
     w->connecting = NULL;
-    upstream_connection_forget(conn);
+    pool_connection_forget(conn);
     upstream_wish_fail(w, error);
 }
 
 /* The next address that a connect can be started to. False: none is left, or no time. */
-static bool try_next(struct upstream_connection *conn)
+static bool try_next(struct pool_connection *conn)
 {
     struct upstream_names *names = &conn->server->names;
     struct upstream_pool *pool = conn->server->pool;
@@ -90,7 +90,7 @@ static bool try_next(struct upstream_connection *conn)
     return conn->vc != NULL;
 }
 
-static void on_failed(struct upstream_connection *conn, const struct net_open_failure *failure)
+static void on_failed(struct pool_connection *conn, const struct net_open_failure *failure)
 {
     conn->vc = NULL; /* the net layer closes it */
     conn->err = failure->err;
@@ -99,12 +99,14 @@ static void on_failed(struct upstream_connection *conn, const struct net_open_fa
         give_up(conn);
 }
 
-static void on_open(struct upstream_connection *conn, struct net_vconnection *vc)
+static void on_open(struct pool_connection *conn, struct net_vconnection *vc)
 {
+    const struct upstream_conn_options options = {.config = conn->server->pool->set->config,
+                                                  .backend = conn->server->backend};
     struct upstream_wish *w = conn->wish;
 
     conn->vc = NULL;
-    conn->up = http1_upstream_new(vc, &conn->owner);
+    conn->up = http1_upstream_new(vc, &options, &conn->owner);
     if (conn->up == NULL) {
         net_vc_do_io_close(vc, VC_CLOSE_ABORT);
         conn->err = SP_NOMEM;
@@ -120,7 +122,7 @@ static void on_open(struct upstream_connection *conn, struct net_vconnection *vc
 
 static int connect_event(struct continuation *c, int event, void *data)
 {
-    struct upstream_connection *conn = container_of(c, struct upstream_connection, cont);
+    struct pool_connection *conn = container_of(c, struct pool_connection, cont);
 
     if (event == NET_EVENT_OPEN)
         on_open(conn, data);
@@ -131,7 +133,7 @@ static int connect_event(struct continuation *c, int event, void *data)
 
 void upstream_connect(struct pool_server *server, struct upstream_wish *w)
 {
-    struct upstream_connection *conn;
+    struct pool_connection *conn;
 
     if (!upstream_server_take(server->shared, server->backend->max_connections)) {
         upstream_wish_fail(w, HTTP_ERROR_UPSTREAM_LIMIT);
@@ -143,7 +145,7 @@ void upstream_connect(struct pool_server *server, struct upstream_wish *w)
         upstream_wish_fail(w, HTTP_ERROR_NOMEM);
         return;
     }
-    conn->owner = upstream_connection_owner;
+    conn->owner = pool_connection_owner;
     conn->server = server;
     conn->wish = w;
     conn->addresses_left = server->names.n;
@@ -155,9 +157,9 @@ void upstream_connect(struct pool_server *server, struct upstream_wish *w)
         give_up(conn);
 }
 
-void upstream_connect_cancel(struct upstream_connection *conn)
+void upstream_connect_cancel(struct pool_connection *conn)
 {
     conn->wish->connecting = NULL;
     net_vc_do_io_close(conn->vc, VC_CLOSE_ABORT);
-    upstream_connection_forget(conn);
+    pool_connection_forget(conn);
 }

@@ -10,9 +10,8 @@
  * nowhere (pool NULL). */
 #pragma once
 
+#include "upstream_conn.h"
 #include "upstream_source.h"
-
-#include <sallyport/http/http1_upstream.h>
 
 #define UPSTREAM_MAX_ADDRESSES 16
 
@@ -34,7 +33,7 @@ struct pool_server {
     struct upstream_server *shared;
     const struct backend_conf *backend;
     struct upstream_names names;
-    struct list idle; /* struct upstream_connection.link, newest first */
+    struct list idle; /* struct pool_connection.link, newest first */
     uint32_t n_idle, idle_cap;
     struct timer idle_timer; /* the oldest one's time limit */
 };
@@ -57,14 +56,14 @@ struct upstream_pool {
     uint32_t *first;             /* owned; per backend, its first one in `servers` */
     uint32_t n_servers, n_idle;
     struct list wishes; /* struct upstream_wish.link */
-    struct list busy;   /* struct upstream_connection.link: connecting, or with a user */
+    struct list busy;   /* struct pool_connection.link: connecting, or with a user */
 };
 
 /* One connection, from the attempt to its end. */
-struct upstream_connection {
-    struct http1_upstream_owner owner;
+struct pool_connection {
+    struct upstream_conn_owner owner;
     struct pool_server *server; /* NULL: the pool is gone */
-    struct http1_upstream *up;  /* NULL while connecting */
+    struct upstream_conn *up;   /* NULL while connecting */
     struct net_vconnection *vc; /* while connecting */
     struct continuation cont;   /* told of the connect */
     struct upstream_wish *wish; /* while connecting */
@@ -87,19 +86,19 @@ void upstream_server_give_back(struct upstream_server *s);
 
 /* ---- upstream_pool.c ---- */
 /* The stream of an exchange on an open, unused connection, for the wish's user. */
-struct http_stream *upstream_pool_use(struct upstream_connection *conn, struct upstream_wish *w);
+struct http_stream *upstream_pool_use(struct pool_connection *conn, struct upstream_wish *w);
 /* The wish will be told of a failure, by its timer: never inside upstream_pool_get(). */
 void upstream_wish_fail(struct upstream_wish *w, enum http_error why);
 /* The wish is no longer under way: off its list, timer cancelled. */
 void upstream_wish_settle(struct upstream_wish *w);
-extern const struct http1_upstream_owner upstream_connection_owner;
+extern const struct upstream_conn_owner pool_connection_owner;
 
 /* ---- upstream_connect.c ---- */
 /* Opens a connection for a wish that is on pool->wishes; its server's addresses are known. */
 void upstream_connect(struct pool_server *server, struct upstream_wish *w);
-void upstream_connect_cancel(struct upstream_connection *conn);
+void upstream_connect_cancel(struct pool_connection *conn);
 /* Off its list and out of the counts, freed; what it held is closed already. */
-void upstream_connection_forget(struct upstream_connection *conn);
+void pool_connection_forget(struct pool_connection *conn);
 
 /* ---- upstream_names.c ---- */
 enum sp_err upstream_names_init(struct pool_server *server) SP_MUST_CHECK;

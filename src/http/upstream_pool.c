@@ -5,15 +5,15 @@
 
 /* ---- Connections ---- */
 
-static struct upstream_connection *of_link(struct list *n)
+static struct pool_connection *of_link(struct list *n)
 {
-    return container_of(n, struct upstream_connection, link);
+    return container_of(n, struct pool_connection, link);
 }
 
-static void close_idle(struct upstream_connection *conn)
+static void close_idle(struct pool_connection *conn)
 {
-    http1_upstream_close(conn->up);
-    upstream_connection_forget(conn);
+    upstream_conn_close(conn->up);
+    pool_connection_forget(conn);
 }
 
 static void arm_idle_timer(struct pool_server *server)
@@ -27,7 +27,7 @@ static void arm_idle_timer(struct pool_server *server)
               of_link(oldest)->idle_since_ms + server->backend->keep_alive_timeout_ms);
 }
 
-static bool is_old(const struct upstream_connection *conn, int64_t now_ms)
+static bool is_old(const struct pool_connection *conn, int64_t now_ms)
 {
     return conn->idle_since_ms + conn->server->backend->keep_alive_timeout_ms <= now_ms;
 }
@@ -46,13 +46,14 @@ static void idle_due(struct timer *timer)
 }
 
 /* The newest is used first: the others may then grow old and go when the load falls. */
-static void on_idle(struct http1_upstream_owner *o, struct http1_upstream *up)
+static void on_changed(struct upstream_conn_owner *o, struct upstream_conn *up)
 {
-    struct upstream_connection *conn = container_of(o, struct upstream_connection, owner);
+    struct pool_connection *conn = container_of(o, struct pool_connection, owner);
     struct pool_server *server = conn->server;
     struct list *oldest = server == NULL ? NULL : list_last(&server->idle);
 
-    (void)up;
+    if (!upstream_conn_has_room(up))
+        return;
     if (server == NULL || server->idle_cap == 0) {
         close_idle(conn);
         return;
@@ -68,15 +69,15 @@ static void on_idle(struct http1_upstream_owner *o, struct http1_upstream *up)
     arm_idle_timer(server);
 }
 
-static void on_gone(struct http1_upstream_owner *o, struct http1_upstream *up)
+static void on_gone(struct upstream_conn_owner *o, struct upstream_conn *up)
 {
     (void)up;
-    upstream_connection_forget(container_of(o, struct upstream_connection, owner));
+    pool_connection_forget(container_of(o, struct pool_connection, owner));
 }
 
-const struct http1_upstream_owner upstream_connection_owner = {.idle = on_idle, .gone = on_gone};
+const struct upstream_conn_owner pool_connection_owner = {.changed = on_changed, .gone = on_gone};
 
-struct http_stream *upstream_pool_use(struct upstream_connection *conn, struct upstream_wish *w)
+struct http_stream *upstream_pool_use(struct pool_connection *conn, struct upstream_wish *w)
 {
     const struct backend_conf *backend = conn->server->backend;
     const struct http_limits_conf *limits = &conn->server->pool->set->config->limits;
@@ -84,22 +85,22 @@ struct http_stream *upstream_pool_use(struct upstream_connection *conn, struct u
     uint32_t idle_ms = w->tunnel_timeout_ms > backend->idle_timeout_ms ? w->tunnel_timeout_ms
                                                                        : backend->idle_timeout_ms;
 
-    return http1_upstream_request(conn->up,
-                                  &(struct http1_upstream_options){
-                                      .response_timeout_ms = backend->response_timeout_ms,
-                                      .idle_timeout_ms = idle_ms,
-                                      .max_head_bytes = limits->max_head_bytes,
-                                      .max_fields = limits->max_fields,
-                                      .buffer_bytes = limits->buffer_bytes,
-                                  },
-                                  w->user);
+    return upstream_conn_request(conn->up,
+                                 &(struct upstream_exchange_options){
+                                     .response_timeout_ms = backend->response_timeout_ms,
+                                     .idle_timeout_ms = idle_ms,
+                                     .max_head_bytes = limits->max_head_bytes,
+                                     .max_fields = limits->max_fields,
+                                     .buffer_bytes = limits->buffer_bytes,
+                                 },
+                                 w->user);
 }
 
 /* NULL: none is idle. */
 static struct http_stream *take_idle(struct pool_server *server, struct upstream_wish *w)
 {
     struct list *newest = list_pop_front(&server->idle);
-    struct upstream_connection *conn;
+    struct pool_connection *conn;
 
     if (newest == NULL)
         return NULL;
@@ -334,7 +335,7 @@ static void orphan_busy(struct upstream_pool *pool)
     struct list *n;
 
     while ((n = list_pop_front(&pool->busy)) != NULL) {
-        struct upstream_connection *conn = of_link(n);
+        struct pool_connection *conn = of_link(n);
         struct pool_server *server = conn->server;
 
         if (server != NULL)

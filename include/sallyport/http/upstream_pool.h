@@ -56,7 +56,7 @@ struct upstream_wish {
     bool fresh;                 /* not a pooled connection: for a retry */
     /* Private to the pool; zero at first. */
     struct upstream_pool *pool; /* NULL: nothing is under way */
-    struct upstream_connection *connecting;
+    struct pool_connection *connecting;
     struct list link;        /* of those that wait for a name, or for anything else */
     struct timer timer;      /* the time limit of resolving, or a failure to be told */
     int64_t deadline_ms;     /* of resolving and connecting together */

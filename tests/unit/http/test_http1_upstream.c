@@ -272,7 +272,7 @@ static void the_owners_timeout_ends_an_idle_connection(void **state)
 {
     (void)state;
     finish_get();
-    net_vc_set_inactivity_timeout(http1_upstream_vc(owner.up), 5000);
+    net_vc_set_inactivity_timeout(owner.up->vc, 5000);
     fake_net_pass_ms(5001);
     assert_int_equal(owner.n_gone, 1);
 }
@@ -291,7 +291,7 @@ static void close_ends_an_idle_connection_without_a_word(void **state)
 {
     (void)state;
     finish_get();
-    http1_upstream_close(owner.up);
+    upstream_conn_close(owner.up);
     assert_true(backend.closed);
     assert_int_equal(owner.n_gone, 0);
     owner.up = NULL;

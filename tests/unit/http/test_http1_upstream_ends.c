@@ -392,7 +392,7 @@ static void a_user_may_abort_in_any_event(void **state)
 /* The owner hands the connection out again at once. */
 static struct recorder next_user;
 
-static void use_again(struct http1_upstream_owner *o, struct http1_upstream *up)
+static void use_again(struct upstream_conn_owner *o, struct upstream_conn *up)
 {
     struct http_head head = get_head();
 
@@ -401,14 +401,14 @@ static void use_again(struct http1_upstream_owner *o, struct http1_upstream *up)
     if (owner.n_idle > 1)
         return;
     next_user = (struct recorder){.super.ops = &recorder_ops};
-    next_user.s = http1_upstream_request(up, &options, &next_user.super);
+    next_user.s = upstream_conn_request(up, &options, &next_user.super);
     assert_int_equal(http_stream_send_head(next_user.s, &head, true), SP_OK);
 }
 
 static void an_idle_connection_may_be_used_again_at_once(void **state)
 {
     (void)state;
-    owner.super.idle = use_again;
+    owner.super.changed = use_again;
     user.on_event = release_on;
     user.act_on = "end";
     begin_get();

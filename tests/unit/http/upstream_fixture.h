@@ -3,18 +3,17 @@
 
 #include "fake_vc.h"
 #include "stream_recorder.h"
-
-#include <sallyport/http/http1_upstream.h>
+#include "upstream_conn.h"
 
 static struct {
-    struct http1_upstream_owner super;
-    struct http1_upstream *up; /* NULL once it is gone */
+    struct upstream_conn_owner super;
+    struct upstream_conn *up; /* NULL once it is gone */
     unsigned n_idle, n_gone;
 } owner;
 static struct recorder user;
 static struct fake_peer backend;
 
-static const struct http1_upstream_options options = {
+static const struct upstream_exchange_options options = {
     .response_timeout_ms = 60000,
     .idle_timeout_ms = 30000,
     .max_head_bytes = 2048,
@@ -22,17 +21,19 @@ static const struct http1_upstream_options options = {
     .buffer_bytes = 16384,
 };
 
-static inline void on_idle(struct http1_upstream_owner *o, struct http1_upstream *up)
+static inline void on_changed(struct upstream_conn_owner *o, struct upstream_conn *up)
 {
     assert_ptr_equal(o, &owner.super);
     assert_ptr_equal(up, owner.up);
-    owner.n_idle++;
+    assert_int_equal(up->n_exchanges, 0);
+    owner.n_idle += upstream_conn_has_room(up);
 }
 
-static inline void on_gone(struct http1_upstream_owner *o, struct http1_upstream *up)
+static inline void on_gone(struct upstream_conn_owner *o, struct upstream_conn *up)
 {
     assert_ptr_equal(o, &owner.super);
     assert_ptr_equal(up, owner.up);
+    assert_null(up->vc);
     owner.n_gone++;
     owner.up = NULL;
 }
@@ -42,10 +43,12 @@ static inline int fixture_setup(void **state)
     (void)state;
     memset(&owner, 0, sizeof(owner));
     memset(&user, 0, sizeof(user));
-    owner.super = (struct http1_upstream_owner){.idle = on_idle, .gone = on_gone};
+    owner.super = (struct upstream_conn_owner){.changed = on_changed, .gone = on_gone};
     fake_net_open();
-    owner.up = http1_upstream_new(fake_vc_connect(&backend), &owner.super);
+    owner.up = http1_upstream_new(fake_vc_connect(&backend), &(struct upstream_conn_options){0},
+                                  &owner.super);
     assert_non_null(owner.up);
+    assert_true(upstream_conn_has_room(owner.up));
     return 0;
 }
 
@@ -82,7 +85,8 @@ static inline void begin(void)
     const char *act_on = user.act_on;
 
     user = (struct recorder){.super.ops = &recorder_ops, .on_event = on_event, .act_on = act_on};
-    user.s = http1_upstream_request(owner.up, &options, &user.super);
+    user.s = upstream_conn_request(owner.up, &options, &user.super);
+    assert_false(upstream_conn_has_room(owner.up));
 }
 
 static inline void begin_get(void)
