@@ -17,7 +17,8 @@
  * Whole with init, nothing to free, no allocation. Thread: the connection's. */
 #pragma once
 
-#include <sallyport/base/compiler.h>
+#include "http2_frame_scan.h"
+
 #include <sallyport/config/http2_budgets.h>
 
 #include <stdbool.h>
@@ -32,14 +33,6 @@ struct net_vconnection;
  * operator: it may do HTTP2_BUDGET_SERVER_FACTOR times as much. */
 enum http2_budget_peer { HTTP2_BUDGET_CLIENT, HTTP2_BUDGET_SERVER };
 #define HTTP2_BUDGET_SERVER_FACTOR 10
-
-/* Where the reader of frame headers is. */
-struct http2_frame_scan {
-    uint8_t head[9]; /* what has arrived of a frame's header, RFC 9113 4.1 */
-    uint8_t have;    /* bytes of it */
-    bool pad_length; /* the next byte says how much of the payload is padding */
-    uint32_t skip;   /* of the client's preface or of a payload, still to pass */
-};
 
 struct http2_budget {
     const struct http2_budgets_conf *conf; /* borrowed; outlives the connection */
@@ -66,7 +59,7 @@ bool http2_budget_charge(struct http2_budget *b, enum http2_budget_id id, uint32
 bool http2_budget_reset_sent(struct http2_budget *b, uint32_t error_code, int64_t now_ms);
 /* A header field was decoded, kept or not. */
 bool http2_budget_field(struct http2_budget *b, size_t name_len, size_t value_len, int64_t now_ms);
-/* A DATA frame with n bytes was sent; `starved`: see http2_budget_is_starved. */
+/* A DATA frame with n bytes (below 2^24) was sent; `starved`: see http2_budget_is_starved. */
 bool http2_budget_data_sent(struct http2_budget *b, size_t n, bool starved, int64_t now_ms);
 /* Is a DATA frame of n bytes, with `queued` there to send and `window` the smaller of the two
  * windows, so small for the peer's sake alone? Such a frame is no progress of its stream either: a

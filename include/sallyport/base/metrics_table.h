@@ -59,6 +59,20 @@
     X(http_aborted_by_upstream,    "requests",    "responses cut short by the backend")            \
     X(http_timeouts,               "requests",    "requests ended by a time limit")                \
     X(http_upgrades,               "requests",    "connections that became tunnels")               \
+    X(http2_over_rapid_resets,      "connections", "HTTP/2 ended: over the budget of streams that the peer reset")   \
+    X(http2_over_provoked_resets,   "connections", "HTTP/2 ended: over the budget of streams that the peer made us reset")\
+    X(http2_over_continuations,     "connections", "HTTP/2 ended: over the budget of CONTINUATION frames")           \
+    X(http2_over_header_bytes,      "connections", "HTTP/2 ended: over the budget of decoded header bytes")          \
+    X(http2_over_settings,          "connections", "HTTP/2 ended: over the budget of SETTINGS frames")               \
+    X(http2_over_pings,             "connections", "HTTP/2 ended: over the budget of PING frames")                   \
+    X(http2_over_empty_data,        "connections", "HTTP/2 ended: over the budget of empty DATA frames")             \
+    X(http2_over_empty_headers,     "connections", "HTTP/2 ended: over the budget of empty HEADERS and CONTINUATION frames")\
+    X(http2_over_priorities,        "connections", "HTTP/2 ended: over the budget of PRIORITY frames")               \
+    X(http2_over_window_updates,    "connections", "HTTP/2 ended: over the budget of WINDOW_UPDATE frames")          \
+    X(http2_over_tiny_frames,       "connections", "HTTP/2 ended: over the budget of tiny frames")                   \
+    X(http2_over_starved_frames,    "connections", "HTTP/2 ended: over the budget of frames cut small by the peer's window")\
+    X(http2_over_stalled_streams,   "connections", "HTTP/2 ended: over the budget of streams whose window stayed shut")\
+    X(http2_over_abandoned_streams, "connections", "HTTP/2 ended: over the budget of streams left unfinished")       \
     X(upstream_requests,           "requests",    "requests sent to backends")                     \
     X(upstream_reused,             "requests",    "of these, on a pooled connection")              \
     X(upstream_retries,            "requests",    "tried again on a fresh connection")             \
