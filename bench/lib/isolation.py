@@ -58,7 +58,7 @@ def scenario(kind, shape):
 def _capacity(bench, peer, kind):
     """Of a second of the proxy's core: the generator's core may be the slower one."""
     with bench.running(peer, bench.one(kind)) as proxy:
-        generator = bench.load("handshakes", proxy, "--warmup", 0, "--connections", 64,
+        generator = bench.load("handshakes", proxy, "--frugal", "--warmup", 0, "--connections", 64,
                                "--duration", bench.generator_seconds())
         span = bench.span(proxy)
         generator.result()
@@ -96,7 +96,7 @@ class _Flood:
         for i in range(n):
             files.append(bench.dir / f"flood-{bench.n_started}-{i}.txt")
             generators.append(bench.load(
-                "handshakes", proxy, "--rate", rate / n, "--warmup", bench.times.settle, "--duration",
+                "handshakes", proxy, "--frugal", "--rate", rate / n, "--warmup", bench.times.settle, "--duration",
                 flood_s - bench.times.settle, "--samples", files[-1], *options))
         return generators
 

@@ -174,9 +174,9 @@ ALL = [
               Column("p999", "p99.9 ms", "{:.2f}"), Column("lag", "p99 ms of the generator's own lag", "{:.2f}", ""),
               Column("us", "CPU µs"), BUSY]),
     Scenario("full-p256", "Full handshake, TLS 1.3, P-256, and one request",
-             _HANDSHAKE.format(""), handshakes("p256"), CPU_COLUMNS, "us"),
+             _HANDSHAKE.format(""), handshakes("p256", "--frugal"), CPU_COLUMNS, "us"),
     Scenario("full-rsa", "Full handshake, TLS 1.3, RSA-2048, and one request",
-             _HANDSHAKE.format(""), handshakes("rsa"), CPU_COLUMNS, "us"),
+             _HANDSHAKE.format(""), handshakes("rsa", "--frugal"), CPU_COLUMNS, "us"),
     Scenario("tls12-p256", "Full handshake, TLS 1.2, P-256, and one request",
              _HANDSHAKE.format(" of TLS 1.2"), handshakes("p256", "--tls12"), CPU_COLUMNS, "us"),
     Scenario("resumed", "Resumed handshake, TLS 1.3, and one request",
@@ -212,7 +212,7 @@ ALL = [
     Scenario("http1-64-all", "HTTP/1.1 requests, 64 connections, two workers",
              "As http1-64." + _ALL, keep_alive(64, 2), CPU_COLUMNS, "us"),
     Scenario("full-p256-all", "Full handshake, TLS 1.3, P-256, two workers",
-             "As full-p256." + _ALL, handshakes("p256", workers=2), CPU_COLUMNS, "us"),
+             "As full-p256." + _ALL, handshakes("p256", "--frugal", workers=2), CPU_COLUMNS, "us"),
 ]
 for _kind, _name in (("rsa", "RSA-2048"), ("p256", "P-256")):
     for _shape, _said in (("now", "each speaks as soon as it is connected"),

@@ -29,6 +29,7 @@ struct load_options {
     int64_t batch_us; /* LOAD_SHAPE_TOGETHER: how long connections gather */
     bool resume;      /* offer a session of an earlier connection */
     bool tls12;
+    bool frugal;           /* load_frugal.c instead of OpenSSL: full TLS 1.3 handshakes only */
     unsigned max_open;     /* handshakes: more at once are not started */
     const char *samples;   /* file for each single result; NULL: none */
     const char *dir;       /* certs: where the files go */
@@ -48,9 +49,26 @@ enum load_step {
 };
 enum load_result { LOAD_PENDING, LOAD_DONE, LOAD_FAILED };
 
+struct load_conn;
+/* What secures a connection: OpenSSL's client, or a cheap one. All return LOAD_DONE, LOAD_PENDING
+ * (wait for the socket) or LOAD_FAILED. */
+struct load_secure {
+    bool (*open)(struct load_conn *c, const struct load_options *o, SSL_SESSION *session);
+    enum load_result (*handshake)(struct load_conn *c);
+    enum load_result (*write)(struct load_conn *c, const char *data, size_t len);
+    /* DONE: *n > 0 bytes; `dst` has room for a whole record. */
+    enum load_result (*read)(struct load_conn *c, char *dst, size_t cap, size_t *n);
+    void (*close)(struct load_conn *c, bool clean);
+};
+extern const struct load_secure load_openssl, load_frugal;
+
 struct load_conn {
     int fd;
-    SSL *ssl;
+    const struct load_secure *secure;
+    union {
+        SSL *ssl;
+        struct load_frugal *frugal;
+    };
     enum load_step step;
     int64_t due_us;       /* when this unit of work was to begin */
     int64_t connected_us; /* start of the TCP connect */

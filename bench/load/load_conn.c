@@ -1,8 +1,6 @@
 /* One TLS client connection as a small state machine. */
 #include "load.h"
 
-#include <openssl/err.h>
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,15 +10,6 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-/* The macro casts const away. */
-static void set_host_name(SSL *ssl, const char *name)
-{
-    char copy[256];
-
-    (void)snprintf(copy, sizeof(copy), "%s", name);
-    (void)SSL_set_tlsext_host_name(ssl, copy);
-}
 
 bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll_fd,
                     SSL_SESSION *session)
@@ -36,22 +25,16 @@ bool load_conn_open(struct load_conn *c, const struct load_options *o, int epoll
     if (connect(c->fd, (const struct sockaddr *)&o->target, o->target_len) != 0 &&
         errno != EINPROGRESS)
         goto close_fd;
-    c->ssl = SSL_new(o->ctx);
-    if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
-        goto free_ssl;
-    set_host_name(c->ssl, o->sni);
-    if (session != NULL)
-        (void)SSL_set_session(c->ssl, session);
-    SSL_set_connect_state(c->ssl);
+    c->secure = o->frugal ? &load_frugal : &load_openssl;
+    if (!c->secure->open(c, o, session))
+        goto close_fd;
     c->step = LOAD_CONNECTING;
     c->resumed = c->head_done = c->gathered = false;
     c->head_len = 0;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) == 0)
         return true;
 
-free_ssl:
-    SSL_free(c->ssl);
-    c->ssl = NULL;
+    c->secure->close(c, false);
 close_fd:
     (void)close(c->fd);
     c->fd = -1;
@@ -67,23 +50,13 @@ void load_conn_request(struct load_conn *c)
     c->body_got = 0;
 }
 
-static enum load_result ssl_result(struct load_conn *c, int rc)
-{
-    switch (SSL_get_error(c->ssl, rc)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE: return LOAD_PENDING;
-    default: ERR_clear_error(); return LOAD_FAILED;
-    }
-}
-
 static enum load_result do_handshake(struct load_conn *c)
 {
-    int rc = SSL_do_handshake(c->ssl);
+    enum load_result result = c->secure->handshake(c);
 
-    if (rc != 1)
-        return ssl_result(c, rc);
+    if (result != LOAD_DONE)
+        return result;
     c->secured_us = load_now_us();
-    c->resumed = SSL_session_reused(c->ssl) == 1;
     c->step = LOAD_IDLE;
     return LOAD_DONE;
 }
@@ -92,10 +65,10 @@ static enum load_result do_request(struct load_conn *c, const struct load_option
 {
     char text[512];
     int len = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", o->path, o->sni);
-    int rc = SSL_write(c->ssl, text, len);
+    enum load_result result = c->secure->write(c, text, (size_t)len);
 
-    if (rc != len)
-        return ssl_result(c, rc);
+    if (result != LOAD_DONE)
+        return result;
     c->step = LOAD_RESPONSE;
     return LOAD_PENDING;
 }
@@ -140,12 +113,12 @@ static enum load_result do_response(struct load_conn *c)
     for (;;) {
         char *dst = c->head_done ? scrap : c->head + c->head_len;
         size_t cap = c->head_done ? sizeof(scrap) : sizeof(c->head) - 1 - c->head_len;
-        int rc = SSL_read(c->ssl, dst, (int)cap);
-        enum load_result result;
+        size_t n = 0;
+        enum load_result result = c->secure->read(c, dst, cap, &n);
 
-        if (rc <= 0)
-            return ssl_result(c, rc);
-        result = response_step(c, (size_t)rc);
+        if (result != LOAD_DONE)
+            return result;
+        result = response_step(c, n);
         if (result != LOAD_PENDING)
             return result;
     }
@@ -169,10 +142,11 @@ enum load_result load_conn_advance(struct load_conn *c, const struct load_option
         return result == LOAD_PENDING && c->step == LOAD_RESPONSE ? do_response(c) : result;
     case LOAD_RESPONSE: return do_response(c);
     case LOAD_IDLE: { /* a ticket, or the end */
-        char byte;
-        int rc = SSL_read(c->ssl, &byte, 1);
+        char scrap[16384];
+        size_t n = 0;
 
-        return rc > 0 ? LOAD_FAILED : ssl_result(c, rc);
+        result = c->secure->read(c, scrap, sizeof(scrap), &n);
+        return result == LOAD_DONE ? LOAD_FAILED : result;
     }
     case LOAD_FREE:
     case LOAD_GATHERING: break;
@@ -186,14 +160,10 @@ void load_conn_close(struct load_conn *c, bool clean)
 
     if (c->step == LOAD_FREE)
         return;
-    if (clean)
-        (void)SSL_shutdown(c->ssl);
-    SSL_free(c->ssl);
-    ERR_clear_error();
+    c->secure->close(c, clean);
     if (!clean) /* no TIME_WAIT: thousands a second would use up the ports */
         (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     (void)close(c->fd);
-    c->ssl = NULL;
     c->fd = -1;
     c->step = LOAD_FREE;
 }
