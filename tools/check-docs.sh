@@ -142,12 +142,28 @@ table_config()
     [ -n "$binary" ] && "$binary" help config --markdown
 }
 
+table_metrics() # MACRO NAME
+{
+    echo "| $2 | unit | |"
+    echo "|---|---|---|"
+    sed -n "/define $1(X)/,/^\$/p" include/sallyport/base/metrics_table.h >"$scratch/metrics"
+    rows_of "$scratch/metrics" |
+        awk -F '\t' '{ printf "| `%s` | %s | %s |\n", $1, $2, $3 }'
+}
+
 table_counters()
 {
-    echo "| counter | unit | |"
-    echo "|---|---|---|"
-    rows_of include/sallyport/base/metrics_table.h |
-        awk -F '\t' '{ printf "| `%s` | %s | %s |\n", $1, $2, $3 }'
+    table_metrics SP_COUNTERS counter
+}
+
+table_gauges()
+{
+    table_metrics SP_GAUGES gauge
+}
+
+table_histograms()
+{
+    table_metrics SP_HISTOGRAMS histogram
 }
 
 table_subjects()
@@ -294,6 +310,8 @@ binary=$(newest_binary)
     echo "tools/check-docs.sh: no program: the keys and the configurations are not checked" >&2
 check_table config docs/manual/configuration.md
 check_table counters docs/manual/logs-and-metrics.md
+check_table gauges docs/manual/logs-and-metrics.md
+check_table histograms docs/manual/logs-and-metrics.md
 check_table subjects docs/manual/logs-and-metrics.md
 check_refusals
 check_defaults

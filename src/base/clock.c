@@ -1,4 +1,4 @@
-/* The two clocks, and the place where a test puts others. */
+/* The clocks, and the place where a test puts others. */
 #include <sallyport/base/clock.h>
 
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
-/* The kernel keeps both clocks for every process: reading them cannot fail. */
+/* The kernel keeps these clocks for every process: reading them cannot fail. */
 static int64_t read_ns(clockid_t id)
 {
     struct timespec ts;
@@ -26,7 +26,13 @@ static int64_t real_wall_ms(void)
     return read_ns(CLOCK_REALTIME) / NS_PER_MS;
 }
 
-static const struct clock_source real_clocks = {.mono_ns = real_mono_ns, .wall_ms = real_wall_ms};
+static int64_t real_thread_cpu_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static const struct clock_source real_clocks = {
+    .mono_ns = real_mono_ns, .wall_ms = real_wall_ms, .thread_cpu_ns = real_thread_cpu_ns};
 static const struct clock_source *clocks = &real_clocks;
 
 int64_t clock_mono_ns(void)
@@ -42,6 +48,11 @@ int64_t clock_mono_ms(void)
 int64_t clock_wall_ms(void)
 {
     return clocks->wall_ms();
+}
+
+int64_t clock_thread_cpu_ns(void)
+{
+    return clocks->thread_cpu_ns != NULL ? clocks->thread_cpu_ns() : clocks->mono_ns();
 }
 
 void clock_set_for_test(const struct clock_source *source)

@@ -208,6 +208,7 @@ static bool ssl_start(struct tls_handshake *hs, struct tls_thread *t)
     if (vc->ssl == NULL)
         return false;
     vc->wait_us = (uint32_t)(clock_mono_ns() / 1000 - vc->super.turn.arrived_us);
+    METRIC_OBSERVE(tls_handshake_wait_ms, vc->wait_us / 1000);
     SSL_set_accept_state(vc->ssl);
     tls_thread_join(vc, t);
     hs->store = ssl_port_store(vc->port);
@@ -280,11 +281,13 @@ static void finish(struct ssl_net_vconnection *vc)
     vc->handshake_us = (uint32_t)(hs->spent_ns / 1000);
     vc->bundle = tls_label_ref(hs->bundle->name);
     vc->handshake_counted = true;
-    if (vc->resumed)
+    if (vc->resumed) {
         METRIC_INC(tls_handshakes_resumed);
-    else
+        METRIC_ADD(tls_handshake_resumed_us, vc->handshake_us);
+    } else {
         METRIC_INC(tls_handshakes_full);
-    METRIC_ADD(tls_handshake_us, vc->handshake_us);
+        METRIC_ADD(tls_handshake_full_us, vc->handshake_us);
+    }
     SSL_certs_clear(vc->ssl);
     tls_handshake_free(hs);
     vc->hs = NULL;
@@ -294,7 +297,7 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc)
 {
     struct tls_thread *t;
     struct io_result r;
-    int64_t began_ns = clock_mono_ns();
+    int64_t began_ns = clock_thread_cpu_ns();
 
     if (vc->hs == NULL)
         vc->hs = handshake_new(vc);
@@ -303,7 +306,7 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc)
         return IO_RESULT_ERROR(SP_NOMEM);
     r = run(vc->hs, t);
     r = tls_step_end(t, r);
-    vc->hs->spent_ns += clock_mono_ns() - began_ns;
+    vc->hs->spent_ns += clock_thread_cpu_ns() - began_ns;
     if (r.status == IO_OK)
         finish(vc);
     else if (r.status == IO_ERROR)

@@ -47,7 +47,7 @@ struct tls_handshake {
     const char *reason; /* OpenSSL's words, static; NULL: none */
     int alert_sent;     /* AlertDescription; -1: none */
     int alert_received;
-    int64_t spent_ns; /* in its steps so far */
+    int64_t spent_ns; /* CPU time of its steps so far */
     bool got_bytes;   /* from the peer */
     uint8_t sni_len;
     char sni[255]; /* as asked for; peer bytes */

@@ -1,4 +1,4 @@
-/* Every counter of the program: X(name, unit, help). Names are <layer>_<noun>_<event>. */
+/* Every metric of the program: X(name, unit, help). Names are <layer>_<noun>_<event>. */
 #pragma once
 
 /* clang-format off */
@@ -32,7 +32,12 @@
     X(tls_handshake_timeouts,      "handshakes",  "handshakes that took too long")                 \
     X(tls_handshakes_dropped_late, "handshakes",  "dropped before any cryptography: waited too long") \
     X(tls_handshakes_dropped_gone, "handshakes",  "dropped before any cryptography: the peer had left") \
+    X(tls_handshakes_refused_at_once, "handshakes", "refused: as many of one address at the same time as may be") \
+    X(tls_handshakes_refused_rate, "handshakes",  "refused: as many of one address a second as may be") \
+    X(tls_handshakes_paced,        "times",       "handshakes waited because as many a second as may be had begun") \
     X(tls_accept_pauses,           "pauses",      "accepting stopped, as many handshakes waited as may") \
+    X(tls_accept_pause_ms,         "milliseconds", "that accepting stopped, in all")              \
+    X(tls_handshake_floor_raises,  "times",       "handshakes got less than their least share: their weight or budget was raised") \
     X(tls_overloads,               "overloads",   "times at which handshakes came faster than they could be served") \
     X(tls_plain_http,              "connections", "plain HTTP on a TLS port")                      \
     X(tls_failed_not_tls,          "handshakes",  "failed: the first bytes were neither TLS nor HTTP") \
@@ -44,7 +49,8 @@
     X(tls_failed_protocol,         "handshakes",  "failed: the peer broke the protocol")           \
     X(tls_failed_gone,             "handshakes",  "failed: the peer went away")                    \
     X(tls_failed_other,            "handshakes",  "failed: memory, the library, shutdown")         \
-    X(tls_handshake_us,            "microseconds", "spent in the steps of completed handshakes")   \
+    X(tls_handshake_full_us,       "microseconds", "CPU time of completed full handshakes")       \
+    X(tls_handshake_resumed_us,    "microseconds", "CPU time of completed resumed handshakes")    \
     X(tls_truncated,               "connections", "streams that ended without close_notify")       \
     X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \
@@ -78,4 +84,13 @@
     X(upstream_retries,            "requests",    "tried again on a fresh connection")             \
     X(upstream_errors,             "errors",      "attempts that a backend failed")                \
     X(access_log_dropped,          "lines",       "access log lines dropped, queue full")
+
+#define SP_GAUGES(X)                                                                               \
+    X(tls_handshakes_open,         "connections", "connections in their handshake now")            \
+    X(tls_handshakes_waiting,      "handshakes",  "handshakes that wait for their turn now")       \
+    X(tls_threads_overloaded,      "threads",     "threads on which handshakes come faster than they can be served")
+
+#define SP_HISTOGRAMS(X)                                                                           \
+    X(tls_handshake_wait_ms,       "milliseconds", "from accept to the first cryptography of a handshake") \
+    X(tls_handshake_drop_wait_ms,  "milliseconds", "from accept to where a handshake was dropped before any")
 /* clang-format on */

@@ -172,7 +172,7 @@ static void listener_destroy(struct net_accept *na)
 
 void fake_net_open(void)
 {
-    static const struct clock_source clock = {fake_mono_ns, fake_wall_ms};
+    static const struct clock_source clock = {.mono_ns = fake_mono_ns, .wall_ms = fake_wall_ms};
     static const struct net_accept_ops listener_ops = {listener_destroy};
 
     net.now_ms = 1000;

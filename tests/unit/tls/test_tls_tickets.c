@@ -27,7 +27,7 @@ static int64_t fake_wall_ms(void)
 
 static int setup(void **state)
 {
-    static const struct clock_source fake = {fake_mono_ns, fake_wall_ms};
+    static const struct clock_source fake = {.mono_ns = fake_mono_ns, .wall_ms = fake_wall_ms};
 
     (void)state;
     now_ms = 1000; /* just booted: the clock is younger than any ticket's life */
