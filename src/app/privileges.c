@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static enum sp_err refuse(const char **reason, const char *text)
@@ -51,11 +52,24 @@ static bool dropped(const struct privileges *p)
     return p->uid == 0 || setuid(0) != 0;
 }
 
+/* Threads that lower their scheduling weight may raise it again afterwards, as far as that of any
+ * process: RLIMIT_NICE counts from 20 downwards (getrlimit(2)). Best effort. */
+static void keep_ordinary_weight(void)
+{
+    const struct rlimit ordinary = {.rlim_cur = 20, .rlim_max = 20};
+    struct rlimit now;
+
+    if (getrlimit(RLIMIT_NICE, &now) == 0 && now.rlim_cur < ordinary.rlim_cur)
+        (void)setrlimit(RLIMIT_NICE, &ordinary);
+}
+
 enum sp_err privileges_drop(const struct privileges *p, const char **reason)
 {
     /* Groups first: once the user has changed, it may not set them any more. */
     if (p->change && (initgroups(p->name, p->gid) != 0 || setgid(p->gid) != 0))
         return refuse(reason, "its groups cannot be taken on");
+    if (p->change)
+        keep_ordinary_weight();
     if (p->change && setuid(p->uid) != 0)
         return refuse(reason, "setuid failed");
     if (p->change && !dropped(p))

@@ -59,15 +59,25 @@ static void raise_fd_limit(const struct server *s)
 static struct net_core *core_new(const struct server *s)
 {
     const struct throttle_conf *t = &s->config->throttle;
+    const struct handshake_conf *h = &s->config->handshake;
     const struct net_core_options options = {
         .n_net_threads = s->plan.net,
         .default_inactivity_ms = t->default_inactivity_ms,
         .max_keep_alive = t->max_keep_alive,
-        .handshake_budget_ns = (int64_t)s->config->handshake.budget_us * 1000,
-        .handshakes = {.max_waiting = s->config->handshake.max_waiting,
-                       .max_open = s->config->handshake.max_open,
-                       .target_wait_us = (int64_t)s->config->handshake.target_wait_ms * 1000,
-                       .max_wait_us = (int64_t)s->config->handshake.max_wait_ms * 1000},
+        .handshake_budget_ns = (int64_t)h->budget_us * 1000,
+        .handshakes = {.max_waiting = h->max_waiting,
+                       .max_open = h->max_open,
+                       .target_wait_us = (int64_t)h->target_wait_ms * 1000,
+                       .max_wait_us = (int64_t)h->max_wait_ms * 1000},
+        .handshake_floor_percent = h->min_share_percent,
+        .handshake_limits = {.max_at_once = h->max_at_once,
+                             .max_at_once_per_address = h->max_at_once_per_address,
+                             .rate_per_s = h->rate_per_s,
+                             .burst = h->burst,
+                             .rate_per_address_per_s = h->rate_per_address_per_s,
+                             .burst_per_address = h->burst_per_address,
+                             .exempt = h->exempt,
+                             .n_exempt = h->n_exempt},
         .throttle = {.max_connections = t->max_connections,
                      .max_connections_per_address = t->max_connections_per_address,
                      .exempt = t->exempt,

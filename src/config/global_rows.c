@@ -26,26 +26,6 @@ static const struct conf_row threads_rows[] = {
 static const struct conf_table threads_table = {
     .noun = "set of threads", CONF_ROWS(struct threads_conf, threads_rows)};
 
-/* ---- handshake ---- */
-#define INT(field, ...) CONF_ROW_INT(struct handshake_conf, #field, field, __VA_ARGS__)
-static const struct conf_row handshake_rows[] = {
-    {INT(budget_us, 50, 1000000, 500, "us",
-        "Time for handshakes in one turn of a loop that has data to carry as well.")},
-    {INT(max_waiting, 2, 1000000, 256, "handshakes",
-        "Of one thread; with as many waiting for their turn it accepts no connection until half of "
-        "them are gone.")},
-    {INT(max_open, 2, 1000000, 4096, "connections",
-        "Of one thread; the same for connections in their handshake, waiting or not.")},
-    {INT(target_wait_ms, 1, 60000, 50, "ms",
-        "Wait up to which handshakes are served in the order of their arrival; above it the newest "
-        "go first.")},
-    {INT(max_wait_ms, 10, 60000, 2000, "ms",
-        "A handshake that has waited longer is dropped before it costs anything.")},
-};
-#undef INT
-static const struct conf_table handshake_table = {
-    .noun = "handshake setting", CONF_ROWS(struct handshake_conf, handshake_rows)};
-
 /* ---- throttle ---- */
 #define INT(field, ...) CONF_ROW_INT(struct throttle_conf, #field, field, __VA_ARGS__)
 static const struct conf_row throttle_rows[] = {
@@ -141,7 +121,7 @@ static const struct conf_row config_rows[] = {
         .table = &conf_route_table},
     {CONF_ROW_OBJECT(C, "threads", threads, &threads_table,
         "How many threads there are.")},
-    {CONF_ROW_OBJECT(C, "handshake", handshake, &handshake_table,
+    {CONF_ROW_OBJECT(C, "handshake", handshake, &conf_handshake_table,
         "How TLS handshakes share the machine.")},
     {CONF_ROW_OBJECT(C, "throttle", throttle, &throttle_table,
         "Limits over all connections.")},

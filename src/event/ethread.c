@@ -106,14 +106,16 @@ void ethread_plain_turn(struct ethread *t)
     ethread_run_timers(t);
 }
 
-/* A lower weight for this thread alone: Linux keeps nice values per thread (setpriority(2), C
- * library/kernel differences). */
-static void lower_weight(const struct ethread *t)
+/* Of this thread alone: Linux keeps nice values per thread (setpriority(2), C library/kernel
+ * differences). */
+bool ethread_set_nice(struct ethread *t, int nice)
 {
-    if (t->nice == 0)
-        return;
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), t->nice) != 0)
-        LOG_WARN(EVENT, "thread=%s nice=%d errno=%d", t->name, t->nice, errno);
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), nice) != 0) {
+        LOG_WARN(EVENT, "thread=%s nice=%d errno=%d", t->name, nice, errno);
+        return false;
+    }
+    t->nice = nice;
+    return true;
 }
 
 static void run_turns(struct ethread *t)
@@ -149,7 +151,8 @@ void *ethread_main(void *arg)
     if (metrics_register_thread() != SP_OK)
         LOG_WARN(EVENT, "thread=%s err=nomem counters are shared", t->name);
     t->metrics = metrics_mine;
-    lower_weight(t);
+    if (t->nice != 0)
+        (void)ethread_set_nice(t, t->nice);
     ethread_refresh_now(t);
     if (t->dedicated != NULL) {
         (void)continuation_call(t->dedicated, EVENT_IMMEDIATE, t);

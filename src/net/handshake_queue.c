@@ -60,6 +60,13 @@ static struct handshake_entry *oldest(const struct handshake_queue *q)
     return first;
 }
 
+int64_t handshake_queue_oldest_us(const struct handshake_queue *q)
+{
+    const struct handshake_entry *e = oldest(q);
+
+    return e == NULL ? 0 : e->arrived_us;
+}
+
 int64_t handshake_queue_wait_us(const struct handshake_queue *q, int64_t now_us)
 {
     const struct handshake_entry *e = oldest(q);

@@ -132,10 +132,33 @@ static struct net_vconnection *make_vc(struct net_accept *na, int fd, const unio
     return vc;
 }
 
+/* Is the client let in? It is counted from here on. False: nothing is; who asks for too many
+ * handshakes shall have a reset when `fd` is closed. */
+static bool admit(const struct net_accept *na, int fd, const union ip_endpoint *peer)
+{
+    struct net_core *core = na->np->core;
+
+    if (net_throttle_admit(core->throttle, peer) != SP_OK)
+        return false;
+    if (!na->np->ops->begins_with_handshake ||
+        handshake_limits_admit(core->handshake_limits, peer) == SP_OK)
+        return true;
+    net_throttle_release(core->throttle, peer);
+    net_socket_reset_on_close(fd);
+    return false;
+}
+
+/* As if it had not been admitted. */
+static void release(const struct net_accept *na, const union ip_endpoint *peer)
+{
+    net_throttle_release(na->np->core->throttle, peer);
+    if (na->np->ops->begins_with_handshake)
+        handshake_limits_release(na->np->core->handshake_limits, peer);
+}
+
 struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const struct sockaddr *sa,
                                            int64_t *pause_ms)
 {
-    struct net_throttle *throttle = na->np->core->throttle;
     bool backdoor = na->options.accept.backdoor;
     union ip_endpoint peer;
     struct net_vconnection *vc;
@@ -144,15 +167,17 @@ struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const 
     ip_endpoint_of(sa, &peer);
     if (!backdoor && !descriptor_ok(na, fd, pause_ms))
         return NULL;
-    if (!backdoor && net_throttle_admit(throttle, &peer) != SP_OK) {
+    if (!backdoor && !admit(na, fd, &peer)) {
         (void)close(fd);
         return NULL;
     }
     vc = make_vc(na, fd, &peer);
-    if (vc != NULL)
+    if (vc != NULL) {
         vc->throttled = !backdoor;
-    else if (!backdoor)
-        net_throttle_release(throttle, &peer);
+        vc->handshake_limited = !backdoor && na->np->ops->begins_with_handshake;
+    } else if (!backdoor) {
+        release(na, &peer);
+    }
     return vc;
 }
 
@@ -240,11 +265,20 @@ static void slot_pause(struct net_accept_slot *slot, int64_t pause_ms)
     ethread_timer_arm_in(slot->thread, &slot->resume, pause_ms);
 }
 
+/* May there be one more handshake at all? */
+static bool handshakes_have_room(const struct net_accept *na)
+{
+    return !na->np->ops->begins_with_handshake || na->options.accept.backdoor ||
+           handshake_limits_has_room(na->np->core->handshake_limits);
+}
+
 bool net_accept_has_room(const struct net_accept *na)
 {
     struct net_core *core = na->np->core;
     const struct thread_group *group = &core->ep->groups[na->event_type];
 
+    if (!handshakes_have_room(na))
+        return false;
     for (int i = 0; i < group->n; i++)
         if (!net_handler_is_full(net_handler_of(core, group->threads[i])))
             return true;
@@ -272,16 +306,28 @@ static bool slot_has_room(const struct net_accept_slot *slot)
 
     if (na->options.accept.mode != ACCEPT_PER_THREAD)
         return net_accept_has_room(na);
-    return !net_handler_is_full(net_handler_of(na->np->core, slot->thread));
+    return handshakes_have_room(na) &&
+           !net_handler_is_full(net_handler_of(na->np->core, slot->thread));
+}
+
+/* There is room again. */
+static void slot_note_room(struct net_accept_slot *slot)
+{
+    if (slot->full_since_ms > 0)
+        METRIC_ADD(tls_accept_pause_ms, ethread_now_ms(slot->thread) - slot->full_since_ms);
+    slot->full_since_ms = 0;
 }
 
 static void slot_resume(struct timer *t)
 {
     struct net_accept_slot *slot = container_of(t, struct net_accept_slot, resume);
 
-    if (!slot_has_room(slot))
+    if (!slot_has_room(slot)) {
         ethread_timer_arm_in(slot->thread, t, FULL_RETRY_MS);
-    else if (!net_accept_may_accept(slot->accept, slot->fd))
+        return;
+    }
+    slot_note_room(slot);
+    if (!net_accept_may_accept(slot->accept, slot->fd))
         ethread_timer_arm_in(slot->thread, t, RETRY_MS);
     else
         slot_poll(slot);
@@ -330,6 +376,7 @@ static bool slot_accept_one(struct net_accept_slot *slot)
     }
     if (!slot_has_room(slot)) {
         METRIC_INC(tls_accept_pauses);
+        slot->full_since_ms = ethread_now_ms(slot->thread);
         slot_pause(slot, FULL_RETRY_MS);
         return false;
     }
@@ -402,6 +449,7 @@ static void slot_init(struct net_accept_slot *slot, struct net_accept *na, struc
     timer_init(&slot->resume, slot_resume);
     slot->fd = fd;
     slot->owns_fd = owns_fd;
+    slot->full_since_ms = 0;
 }
 
 /* With SO_REUSEPORT each thread has a socket; the first one is already open and says which port. */

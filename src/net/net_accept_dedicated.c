@@ -46,6 +46,7 @@ static bool accept_one(struct net_accept *na, int64_t *rest_ms)
     *rest_ms = net_accept_may_accept(na, na->fd) ? 0 : RETRY_MS;
     if (*rest_ms == 0 && !net_accept_has_room(na)) {
         METRIC_INC(tls_accept_pauses);
+        METRIC_ADD(tls_accept_pause_ms, FULL_RETRY_MS);
         *rest_ms = FULL_RETRY_MS;
     }
     if (*rest_ms > 0)

@@ -2,8 +2,10 @@
  *
  * First those that are ready on account of the socket: the look at a fresh ClientHello is cheap,
  * and where cryptography was spent already the rest must not be wasted. Then, one by one, those
- * that wait for their turn, as the queue decides (handshake_queue.h). All within the budget; what
- * is left waits for the next turn, after the data and the connections that arrived meanwhile. */
+ * that wait for their turn, as the queue decides (handshake_queue.h) and the limit per second
+ * allows (handshake_limits.h). All within the budget, which handshake_floor.h keeps large enough;
+ * what is left waits for the next turn, after the data and the connections that arrived meanwhile.
+ */
 #include "net_internal.h"
 
 #include <sallyport/base/log.h>
@@ -27,7 +29,13 @@ static struct net_vconnection *next_ready(struct net_handler *nh)
 static bool is_alone(const struct net_handler *nh)
 {
     return nh->handshakes.n == 0 && list_is_empty(&nh->handshake_read_ready) &&
-           list_is_empty(&nh->handshake_write_ready);
+           list_is_empty(&nh->handshake_write_ready) &&
+           !handshake_limits_has_rate(nh->core->handshake_limits);
+}
+
+bool net_handshakes_wait(const struct net_handler *nh)
+{
+    return nh->handshakes.n > 0 && !nh->paced;
 }
 
 static void drop(struct net_handler *nh, struct net_vconnection *vc, enum sp_err why)
@@ -39,6 +47,8 @@ static void drop(struct net_handler *nh, struct net_vconnection *vc, enum sp_err
         METRIC_INC(tls_handshakes_dropped_gone);
         nh->overload.dropped_gone++;
     }
+    METRIC_OBSERVE(tls_handshake_drop_wait_ms,
+                   (clock_mono_ns() / 1000 - vc->turn.arrived_us) / 1000);
     vc->err = why;
     net_vc_do_io_close(vc, VC_CLOSE_ABORT);
 }
@@ -56,8 +66,26 @@ static void drop_stale(struct net_handler *nh, int64_t now_us)
         drop(nh, vc_of(e), SP_TLS_TIMEOUT);
 }
 
-/* The next one whose turn it is; NULL when nobody waits. Who has left meanwhile costs nothing: its
- * RDHUP was marked before we came here. */
+static void pace_over(struct timer *t)
+{
+    container_of(t, struct net_handler, pace_timer)->paced = false;
+}
+
+/* As many a second may begin as the limit says. False: not before the timer fires. */
+static bool may_begin(struct net_handler *nh, int64_t now_us)
+{
+    int64_t wait_us = handshake_limits_begin_us(nh->core->handshake_limits, now_us);
+
+    if (wait_us == 0)
+        return true;
+    nh->paced = true;
+    ethread_timer_arm_in(nh->thread, &nh->pace_timer, (wait_us + 999) / 1000);
+    METRIC_INC(tls_handshakes_paced);
+    return false;
+}
+
+/* The next one whose turn it is; NULL when nobody waits or none may begin now. Who has left
+ * meanwhile costs nothing: its RDHUP was marked before we came here. */
 static struct net_vconnection *next_turn(struct net_handler *nh, int64_t now_us)
 {
     struct handshake_entry *e;
@@ -66,12 +94,17 @@ static struct net_vconnection *next_turn(struct net_handler *nh, int64_t now_us)
     while ((e = handshake_queue_pop(&nh->handshakes, now_us)) != NULL) {
         struct net_vconnection *vc = vc_of(e);
 
-        if (!vc->peer_ended) {
-            vc->turn_granted = true;
-            nh->overload.served++;
-            return vc;
+        if (vc->peer_ended) {
+            drop(nh, vc, SP_TLS_GONE);
+            continue;
         }
-        drop(nh, vc, SP_TLS_GONE);
+        if (!may_begin(nh, now_us)) {
+            handshake_queue_push(&nh->handshakes, e, e->kind);
+            return NULL;
+        }
+        vc->turn_granted = true;
+        nh->overload.served++;
+        return vc;
     }
     return NULL;
 }
@@ -131,6 +164,7 @@ void net_admission_init(struct net_handler *nh)
 {
     handshake_queue_init(&nh->handshakes, &nh->core->handshakes);
     timer_init(&nh->overload.look, look_again);
+    timer_init(&nh->pace_timer, pace_over);
     atomic_init(&nh->handshakes_full, false);
 }
 
@@ -145,23 +179,66 @@ static void note_full(struct net_handler *nh)
         atomic_store_explicit(&nh->handshakes_full, full, memory_order_relaxed);
 }
 
-void net_handshakes_run(struct net_handler *nh)
+/* The next step that is worth its cost now; NULL: there is none. */
+static struct net_vconnection *next_step(struct net_handler *nh)
+{
+    struct net_vconnection *vc = next_ready(nh);
+
+    if (vc != NULL) {
+        vc->turn_granted |= is_alone(nh);
+        return vc;
+    }
+    return net_handshakes_wait(nh) ? next_turn(nh, clock_mono_ns() / 1000) : NULL;
+}
+
+static bool has_steps(const struct net_handler *nh)
+{
+    return !list_is_empty(&nh->handshake_read_ready) ||
+           !list_is_empty(&nh->handshake_write_ready) || net_handshakes_wait(nh);
+}
+
+/* How long they took. */
+static int64_t run_steps(struct net_handler *nh)
 {
     struct net_vconnection *vc;
-    int64_t began_ns = 0;
+    int64_t began_ns = 0, now_ns = 0;
 
-    do {
-        vc = next_ready(nh);
-        if (vc != NULL)
-            vc->turn_granted |= is_alone(nh);
-        else if (nh->handshakes.n > 0)
-            vc = next_turn(nh, clock_mono_ns() / 1000);
-        if (vc == NULL)
-            break;
+    while ((vc = next_step(nh)) != NULL) {
         if (began_ns == 0)
             began_ns = clock_mono_ns();
         net_vc_handshake_step(vc);
-    } while (clock_mono_ns() - began_ns < nh->handshake_budget_ns);
+        now_ns = clock_mono_ns();
+        if (now_ns - began_ns >= nh->floor.budget_ns)
+            break;
+    }
+    return now_ns - began_ns;
+}
+
+void net_handshakes_run(struct net_handler *nh)
+{
+    if (has_steps(nh)) {
+        handshake_floor_before(&nh->floor);
+        handshake_floor_after(&nh->floor, nh->thread, run_steps(nh), has_steps(nh));
+    } else {
+        handshake_floor_idle(&nh->floor);
+    }
     note_overload(nh);
     note_full(nh);
+}
+
+void net_handshakes_publish(struct net_handler *nh)
+{
+    struct handshake_now *now = &nh->handshakes_now;
+    bool overloaded = nh->overload.began_ms != 0;
+
+    atomic_store_explicit(&now->open, nh->n_handshakes, memory_order_relaxed);
+    atomic_store_explicit(&now->waiting, nh->handshakes.n, memory_order_relaxed);
+    atomic_store_explicit(&now->oldest_arrived_us, handshake_queue_oldest_us(&nh->handshakes),
+                          memory_order_relaxed);
+    atomic_store_explicit(&now->overloaded, overloaded, memory_order_relaxed);
+    atomic_store_explicit(&now->nice, nh->thread->nice, memory_order_relaxed);
+    atomic_store_explicit(&now->budget_ns, nh->floor.budget_ns, memory_order_relaxed);
+    METRIC_SET(tls_handshakes_open, nh->n_handshakes);
+    METRIC_SET(tls_handshakes_waiting, nh->handshakes.n);
+    METRIC_SET(tls_threads_overloaded, overloaded);
 }

@@ -207,7 +207,7 @@ static bool has_ready(const struct net_handler *nh)
     return !list_is_empty(&nh->read_ready) || !list_is_empty(&nh->write_ready) ||
            !list_is_empty(&nh->handshake_read_ready) ||
            !list_is_empty(&nh->handshake_write_ready) || !list_is_empty(&nh->accept_ready) ||
-           nh->handshakes.n > 0;
+           net_handshakes_wait(nh);
 }
 
 /* PollCont: fetches what is ready. Kept out of line, so that a stack trace of an idle thread says
@@ -247,6 +247,7 @@ void net_handler_turn(struct ethread *t)
     net_handshakes_run(nh);
     ethread_run_timers(t);
     reap(nh);
+    net_handshakes_publish(nh);
 }
 
 /* At thread end: tells every user, so that it lets go of its memory, and closes what is left. */

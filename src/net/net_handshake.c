@@ -29,8 +29,16 @@ static void migrate(struct net_vconnection *vc)
     ethread_post(target, &vc->move);
 }
 
+void net_vc_handshake_over(struct net_vconnection *vc)
+{
+    if (vc->handshake_limited)
+        handshake_limits_release(vc->core->handshake_limits, &vc->remote);
+    vc->handshake_limited = false;
+}
+
 static void set_open(struct net_vconnection *vc)
 {
+    net_vc_handshake_over(vc);
     vc->nh->n_handshakes--;
     vc->phase = VC_OPEN;
     list_remove(&vc->read.ready_link);

@@ -48,6 +48,10 @@ void net_vc_ready(struct event_io *eio, uint32_t events);
 /* Step 5 of a turn (net_admission.c). */
 void net_admission_init(struct net_handler *nh);
 void net_handshakes_run(struct net_handler *nh);
+/* Does one wait that may have its turn now? */
+bool net_handshakes_wait(const struct net_handler *nh);
+/* For those who look at this thread from another; at the end of a turn. */
+void net_handshakes_publish(struct net_handler *nh);
 /* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or
  * the user. */
 void net_vc_handshake_step(struct net_vconnection *vc);
@@ -59,6 +63,8 @@ void net_connect_step(struct net_vconnection *vc);
  * way its user is told. */
 void net_connect_usable(struct net_vconnection *vc);
 void net_connect_failed(struct net_vconnection *vc, enum sp_err err, int error_number);
+/* It counts no longer in the limits of handshakes. Harmless when it does not. */
+void net_vc_handshake_over(struct net_vconnection *vc);
 /* A handshake, of either side, came to nothing. */
 void net_vc_handshake_failed(struct net_vconnection *vc, enum sp_err err, enum vc_close how);
 
@@ -84,4 +90,6 @@ int net_socket_listen(const struct net_accept_options *options, bool reuse_port,
                       struct endpoint *bound, const char **what);
 /* What every accepted socket gets. Best effort: what the system refuses is logged once. */
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options);
+/* RST instead of FIN. */
+void net_socket_reset_on_close(int fd);
 int net_socket_connect(const struct net_connect_options *options, const char **what);

@@ -272,6 +272,14 @@ static bool bind_source(int fd, const struct endpoint *source)
     return bind(fd, &source->sa, source->len) == 0;
 }
 
+/* socket(7), SO_LINGER */
+void net_socket_reset_on_close(int fd)
+{
+    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 int net_socket_connect(const struct net_connect_options *options, const char **what)
 {
     const struct endpoint *remote = &options->remote;

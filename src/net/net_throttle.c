@@ -1,6 +1,7 @@
 /* Limits on connections. Counts are atomics that any thread adds to; the count per address lies in
- * a fixed table of 64-bit words, each an address's keyed hash and its count, changed by one
- * compare-and-swap. A thread that is stopped in the middle of anything here holds nobody up. */
+ * an address table. A thread that is stopped in the middle of anything here holds nobody up. */
+#include "address_table.h"
+
 #include <sallyport/base/clock.h>
 #include <sallyport/base/log.h>
 #include <sallyport/base/metrics.h>
@@ -9,22 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ADDRESS_SLOTS           (1U << 17) /* 1 MiB of words */
-#define ADDRESS_PROBES          16
-#define COUNT_BITS              24
-#define COUNT_MASK              ((UINT64_C(1) << COUNT_BITS) - 1)
 /* Shares of the descriptor limit. */
 #define EMERGENCY_PERCENT       97
 #define HYPER_EMERGENCY_PERCENT 99
 #define MAX_PAUSE_MS            1000
-
-struct address_slot {
-    _Atomic uint64_t word; /* hash << COUNT_BITS | count; 0: free */
-};
 
 struct net_throttle {
     struct net_throttle_options options;
@@ -33,8 +25,8 @@ struct net_throttle {
     int emergency_fd, hyper_emergency_fd;
     atomic_uint connections, outgoing;
     atomic_bool memory_full;
-    uint64_t key[2];
-    struct address_slot *addresses; /* ADDRESS_SLOTS; NULL: nobody counts */
+    bool per_address;
+    struct address_table addresses; /* how many connections each has; only with per_address */
 };
 
 static uint32_t descriptor_limit(void)
@@ -71,13 +63,9 @@ struct net_throttle *net_throttle_new(const struct net_throttle_options *options
     if (t == NULL)
         return NULL;
     t->options = *options;
-    if (getrandom(t->key, sizeof(t->key), 0) != (ssize_t)sizeof(t->key))
+    t->per_address = options->max_connections_per_address != 0;
+    if (t->per_address && address_table_init(&t->addresses) != SP_OK)
         goto free_all;
-    if (options->max_connections_per_address != 0) {
-        t->addresses = calloc(ADDRESS_SLOTS, sizeof(*t->addresses));
-        if (t->addresses == NULL)
-            goto free_all;
-    }
     if (options->n_exempt > 0) {
         t->exempt = calloc(options->n_exempt, sizeof(*t->exempt));
         if (t->exempt == NULL)
@@ -96,89 +84,40 @@ void net_throttle_free(struct net_throttle *t)
 {
     if (t == NULL)
         return;
-    free(t->addresses);
+    address_table_fini(&t->addresses);
     free(t->exempt);
     free(t);
 }
 
-static uint64_t mix(uint64_t h, uint64_t word)
+static bool no_connection(uint64_t count, const void *arg)
 {
-    h = (h ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-    return h ^ h >> 29;
+    (void)arg;
+    return count == 0;
 }
 
-/* Keyed, so that a client cannot choose addresses that meet in the table. Of an IPv6 address the
- * /64 counts: whoever has one address of it has all. Never 0. */
-static uint64_t address_hash(const struct net_throttle *t, const union ip_endpoint *peer)
+static bool one_more(uint64_t *count, const void *arg)
 {
-    uint64_t words[2] = {0, 0};
-    uint64_t h = t->key[0];
+    const struct net_throttle *t = arg;
 
-    if (peer->sa.sa_family == AF_INET) {
-        words[0] = peer->in.sin_addr.s_addr;
-    } else if (IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr)) {
-        uint32_t v4;
-
-        memcpy(&v4, &peer->in6.sin6_addr.s6_addr[12], sizeof(v4));
-        words[0] = v4;
-    } else {
-        memcpy(&words[0], &peer->in6.sin6_addr, 8);
-        words[1] = 6;
-    }
-    h = mix(mix(mix(mix(h, words[0]), words[1]), t->key[1]), t->key[0]);
-    h >>= COUNT_BITS;
-    return h == 0 ? 1 : h;
+    if (*count >= t->options.max_connections_per_address)
+        return false;
+    (*count)++;
+    return true;
 }
 
-/* Adds one to the count at a place, if that is `hash`'s or may become so. SP_NOT_FOUND: it is
- * another's. SP_THROTTLED: the address has as many as it may. */
-static enum sp_err slot_take(struct net_throttle *t, uint64_t hash, unsigned probe, bool also_free)
+static bool one_less(uint64_t *count, const void *arg)
 {
-    _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
-    uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
-
-    while ((word & COUNT_MASK) == 0 ? also_free : word >> COUNT_BITS == hash) {
-        uint64_t count = word & COUNT_MASK;
-
-        if (count >= t->options.max_connections_per_address)
-            return SP_THROTTLED;
-        if (atomic_compare_exchange_weak_explicit(slot, &word, hash << COUNT_BITS | (count + 1),
-                                                  memory_order_relaxed, memory_order_relaxed))
-            return SP_OK;
-    }
-    return SP_NOT_FOUND;
+    (void)arg;
+    (*count)--;
+    return true;
 }
 
-/* Adds one connection of this address. False: it has as many as it may. Its count is looked for
- * everywhere before a free place is taken: one in front of it may have become free meanwhile. */
-static bool address_take(struct net_throttle *t, uint64_t hash)
-{
-    for (unsigned i = 0; i < 2 * ADDRESS_PROBES; i++) {
-        enum sp_err err = slot_take(t, hash, i % ADDRESS_PROBES, i >= ADDRESS_PROBES);
-
-        if (err != SP_NOT_FOUND)
-            return err == SP_OK;
-    }
-    return true; /* the table is crowded here: not counted, not refused */
-}
-
-static void address_give_back(struct net_throttle *t, uint64_t hash)
-{
-    for (unsigned probe = 0; probe < ADDRESS_PROBES; probe++) {
-        _Atomic uint64_t *slot = &t->addresses[(hash + probe) % ADDRESS_SLOTS].word;
-        uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
-
-        while (word >> COUNT_BITS == hash && (word & COUNT_MASK) != 0) {
-            if (atomic_compare_exchange_weak_explicit(slot, &word, word - 1, memory_order_relaxed,
-                                                      memory_order_relaxed))
-                return;
-        }
-    }
-}
+static const struct address_table_ops take = {no_connection, one_more};
+static const struct address_table_ops give_back = {no_connection, one_less};
 
 static bool counts_per_address(const struct net_throttle *t, const union ip_endpoint *peer)
 {
-    if (t->addresses == NULL || (peer->sa.sa_family != AF_INET && peer->sa.sa_family != AF_INET6))
+    if (!t->per_address || !address_table_knows(peer))
         return false;
     return !cidr_any_contains(t->exempt, t->options.n_exempt, peer);
 }
@@ -200,7 +139,8 @@ enum sp_err net_throttle_admit(struct net_throttle *t, const union ip_endpoint *
                     ip_endpoint_format_address(peer, text, sizeof(text)));
         return SP_THROTTLED;
     }
-    if (counts_per_address(t, peer) && !address_take(t, address_hash(t, peer))) {
+    if (counts_per_address(t, peer) &&
+        address_table_change(&t->addresses, peer, &take, t) != SP_OK) {
         atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
         METRIC_INC(net_throttled_per_address);
         LOG_LIMITED(NET, WARN, "throttle=per_address max=%u peer=%s",
@@ -215,7 +155,7 @@ void net_throttle_release(struct net_throttle *t, const union ip_endpoint *peer)
 {
     atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
     if (counts_per_address(t, peer))
-        address_give_back(t, address_hash(t, peer));
+        address_table_change_known(&t->addresses, peer, &give_back, t);
 }
 
 bool net_throttle_accepting(const struct net_throttle *t)

@@ -81,13 +81,12 @@ void net_vc_start(struct net_vconnection *vc, struct ethread *t)
 /* What a close means outside memory. */
 static void let_go(struct net_vconnection *vc, enum vc_close how)
 {
-    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
     vc->ops->close(vc, how);
-    if (how == VC_CLOSE_ABORT) /* RST instead of FIN, socket(7) SO_LINGER */
-        (void)setsockopt(vc->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    if (how == VC_CLOSE_ABORT)
+        net_socket_reset_on_close(vc->fd);
     (void)close(vc->fd);
     vc->fd = -1;
+    net_vc_handshake_over(vc);
     if (vc->throttled)
         net_throttle_release(vc->core->throttle, &vc->remote);
     else if (vc->accept == NULL)

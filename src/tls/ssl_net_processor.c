@@ -18,6 +18,7 @@ static struct net_vconnection *ssl_allocate_vc(struct net_processor *np, struct 
 
 static const struct net_processor_ops ssl_net_processor_ops = {
     .name = "tls",
+    .begins_with_handshake = true,
     .accept_event_type = ssl_accept_event_type,
     .create_net_accept = ssl_net_accept_new,
     .allocate_vc = ssl_allocate_vc,

@@ -156,11 +156,18 @@ struct threads_conf {
 };
 
 struct handshake_conf {
-    uint32_t budget_us;      /* per loop turn where data and handshakes share a loop */
-    uint32_t max_waiting;    /* per thread: accepting stops here, and goes on at half of it */
-    uint32_t max_open;       /* per thread: the same for connections in their handshake at all */
-    uint32_t target_wait_ms; /* oldest first below, newest first above */
-    uint32_t max_wait_ms;    /* whoever waited longer is dropped before any cryptography */
+    uint32_t budget_us;         /* per loop turn where data and handshakes share a loop */
+    uint32_t max_waiting;       /* per thread: accepting stops here, and goes on at half of it */
+    uint32_t max_open;          /* per thread: the same for connections in their handshake at all */
+    uint32_t target_wait_ms;    /* oldest first below, newest first above */
+    uint32_t max_wait_ms;       /* whoever waited longer is dropped before any cryptography */
+    uint32_t min_share_percent; /* of a core, while some wait; 0: what data leaves */
+    /* Of each: 0, any number. */
+    uint32_t max_at_once, max_at_once_per_address;
+    uint32_t rate_per_s, burst;
+    uint32_t rate_per_address_per_s, burst_per_address;
+    struct cidr *exempt; /* from the limits of one address */
+    uint32_t n_exempt;
 };
 
 struct throttle_conf {
@@ -192,6 +199,12 @@ struct forwarding_conf {
     bool request_id; /* send X-Request-Id; a trusted peer's is kept */
 };
 
+struct admin_conf {
+    struct view socket; /* path; empty: none */
+    bool socket_given;  /* in the file: it has to be made, or the program does not start */
+    struct view owner;  /* of the socket's file; empty: unchanged */
+};
+
 struct config {
     atomic_uint refs;
     struct arena arena;
@@ -199,12 +212,6 @@ struct config {
     struct port_conf *ports;
     uint32_t n_ports;
     struct bundle_conf *bundles;
-struct admin_conf {
-    struct view socket; /* path; empty: none */
-    bool socket_given;  /* in the file: it has to be made, or the program does not start */
-    struct view owner;  /* of the socket's file; empty: unchanged */
-};
-
     uint32_t n_bundles;
     struct backend_conf *backends;
     uint32_t n_backends;

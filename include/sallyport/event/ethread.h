@@ -32,21 +32,21 @@ struct ethread {
     int id;             /* 0.. in the order of start */
     uint32_t types;     /* bit per event type that it serves */
     char name[16];      /* "[ET_NET 0]" */
-    int nice;           /* added to its scheduling weight at start; 0: as the process */
+    int nice;           /* its scheduling weight; 0: as the process */
     struct inbox inbox; /* any thread, through ethread_post() */
     int event_fd;       /* written when the inbox was empty; polled edge-triggered, never read */
     struct timer_wheel wheel;
     struct list due; /* events scheduled "now" by this thread itself */
     int64_t now_ms;  /* refreshed once a turn */
     ethread_turn_fn turn;
-    ethread_hook on_start;          /* on the thread, before the first turn; may be NULL */
-    ethread_hook on_stop;           /* on the thread, after the last turn; may be NULL */
-    atomic_bool stopping;           /* any thread, through event_processor_stop() */
-    struct continuation *dedicated; /* a dedicated thread runs only this, once */
-    atomic_bool ended;              /* dedicated: it has returned from that */
-    bool released;                  /* dedicated: only the event processor still knows it */
-    bool joined;                    /* dedicated */
-    struct metrics *metrics;
+    ethread_hook on_start;             /* on the thread, before the first turn; may be NULL */
+    ethread_hook on_stop;              /* on the thread, after the last turn; may be NULL */
+    atomic_bool stopping;              /* any thread, through event_processor_stop() */
+    struct continuation *dedicated;    /* a dedicated thread runs only this, once */
+    atomic_bool ended;                 /* dedicated: it has returned from that */
+    bool released;                     /* dedicated: only the event processor still knows it */
+    bool joined;                       /* dedicated */
+    _Atomic(struct metrics *) metrics; /* its own block; NULL: it has not started. Any thread */
     /* Of whoever allocated room before the threads started: event_processor_allocate(). */
     _Alignas(max_align_t) unsigned char storage[ETHREAD_STORAGE_BYTES];
 };
@@ -71,6 +71,10 @@ static inline void *ethread_storage(struct ethread *t, size_t offset)
 {
     return t->storage + offset;
 }
+
+/* Its scheduling weight from here on. False: the system refused, and that was logged. On the thread
+ * itself. */
+bool ethread_set_nice(struct ethread *t, int nice);
 
 /* Monotonic time as of this turn. */
 static inline int64_t ethread_now_ms(const struct ethread *t)

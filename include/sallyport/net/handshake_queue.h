@@ -59,5 +59,7 @@ struct handshake_entry *handshake_queue_pop_stale(struct handshake_queue *q, int
 /* The next one to serve, out of the queue; NULL when it is empty. Notes whether the thread is
  * overloaded. */
 struct handshake_entry *handshake_queue_pop(struct handshake_queue *q, int64_t now_us);
+/* When the oldest arrived; 0 when empty. */
+int64_t handshake_queue_oldest_us(const struct handshake_queue *q);
 /* How long the oldest has waited; 0 when empty. */
 int64_t handshake_queue_wait_us(const struct handshake_queue *q, int64_t now_us);

@@ -36,8 +36,9 @@ struct net_accept_slot {
     struct event_io eio;
     struct list ready_link; /* on the handler's accept_ready */
     struct inbox_item start, stop;
-    struct timer resume; /* accept is paused: errors, throttle, emergency */
-    int fd;              /* owned when it is the thread's own SO_REUSEPORT socket */
+    struct timer resume;   /* accept is paused: errors, throttle, emergency */
+    int64_t full_since_ms; /* ...because there are as many handshakes as may be; 0: it is not */
+    int fd;                /* owned when it is the thread's own SO_REUSEPORT socket */
     bool owns_fd;
 };
 

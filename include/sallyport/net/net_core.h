@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sallyport/event/event_processor.h>
+#include <sallyport/net/handshake_limits.h>
 #include <sallyport/net/net_handler.h>
 #include <sallyport/net/net_throttle.h>
 
@@ -12,6 +13,8 @@ struct net_core_options {
     uint32_t max_keep_alive;       /* idle client connections per thread; 0: unlimited */
     int64_t handshake_budget_ns;   /* per turn, where data and handshakes share a loop */
     struct handshake_queue_options handshakes; /* of each thread; max_waiting 0: defaults */
+    uint32_t handshake_floor_percent;          /* handshake_floor.h; 0: off */
+    struct handshake_limits_options handshake_limits;
     struct net_throttle_options throttle;
 };
 
@@ -20,10 +23,12 @@ struct net_core {
     int et_net, et_task;
     size_t handler_offset; /* of struct net_handler * in an ethread's storage */
     struct net_throttle *throttle;
+    struct handshake_limits *handshake_limits;
     int64_t default_inactivity_ms;
     uint32_t max_keep_alive;
     int64_t handshake_budget_ns;
     struct handshake_queue_options handshakes;
+    uint32_t handshake_floor_percent;
     atomic_uint_least64_t next_vc_id;
 };
 
@@ -35,5 +40,6 @@ void net_core_free(struct net_core *core);
 /* Connections, descriptors or memory are short: each data thread lets some of its oldest idle
  * client connections go. Any thread; cheap when asked again before it happened. */
 void net_core_relieve(struct net_core *core);
-/* Threads of another type with a net handler: ET_SSL. `handshake_budget_ns` as in the handler. */
+/* Threads of another type with a net handler: ET_SSL. `nice`: their scheduling weight, as long as
+ * handshakes get their least share with it. */
 enum sp_err net_core_spawn(struct net_core *core, int type, int n, int nice) SP_MUST_CHECK;

@@ -11,6 +11,8 @@
  * Thread: its own. Lives in the ethread's storage. */
 #pragma once
 
+#include <sallyport/net/handshake_floor.h>
+#include <sallyport/net/handshake_stats.h>
 #include <sallyport/net/net_vconnection.h>
 
 struct net_dns;
@@ -38,13 +40,16 @@ struct net_handler {
     struct list closed;                /* wait for the reaper */
     struct net_dns *dns;               /* owned; NULL until this thread first resolves a name */
     uint32_t n_open, n_keep_alive, n_active;
-    uint32_t n_handshakes;       /* connections in VC_HANDSHAKE */
-    int64_t handshake_budget_ns; /* per turn */
+    uint32_t n_handshakes;        /* connections in VC_HANDSHAKE */
+    struct handshake_floor floor; /* says how long handshakes may take in a turn */
     struct handshake_overload overload;
-    struct inbox_item relief;    /* "let idle connections go", from any thread */
-    atomic_bool relief_asked;    /* ...is on its way */
-    struct timer relief_timer;   /* ...and is done when what has arrived was read */
-    atomic_bool handshakes_full; /* any thread: no further connection for this one now */
+    struct handshake_now handshakes_now; /* any thread may read it */
+    struct timer pace_timer;             /* armed while as many have begun as a second allows */
+    bool paced;                          /* ...and nobody who waits has a turn until it fires */
+    struct inbox_item relief;            /* "let idle connections go", from any thread */
+    atomic_bool relief_asked;            /* ...is on its way */
+    struct timer relief_timer;           /* ...and is done when what has arrived was read */
+    atomic_bool handshakes_full;         /* any thread: no further connection for this one now */
 };
 
 /* The handler of an ethread that has one (ET_NET, ET_SSL). */

@@ -14,6 +14,7 @@ struct net_connect_options;
 
 struct net_processor_ops {
     const char *name;
+    bool begins_with_handshake; /* its accepted connections: handshake_limits.h holds for them */
     /* Which threads accept and run a new connection first: ET_NET, or ET_SSL. */
     int (*accept_event_type)(const struct net_processor *np);
     /* A listener object, not yet open: net_accept_init() was called on it. */

@@ -131,6 +131,7 @@ struct net_vconnection {
     bool write_ended;            /* shut down */
     bool shutdown_when_flushed;  /* do_io_shutdown(WRITE) waits for the buffer */
     bool throttled;              /* counted in the throttle: released on close */
+    bool handshake_limited;      /* counted in core->handshake_limits until it is open or closed */
     uint8_t read_size;           /* how large the next read is: grows with full reads */
 };
 

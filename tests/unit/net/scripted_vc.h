@@ -211,6 +211,7 @@ static inline struct net_accept *fake_create_net_accept(struct net_processor *np
 
 static const struct net_processor_ops fake_processor_ops = {
     .name = "fake",
+    .begins_with_handshake = true,
     .accept_event_type = fake_accept_event_type,
     .create_net_accept = fake_create_net_accept,
     .allocate_vc = fake_allocate_vc,

@@ -3,6 +3,8 @@
 
 #include <sallyport/base/log.h>
 
+#include <poll.h>
+
 /* Two at least, or a handshake that is alone goes straight on. */
 struct waiters {
     struct net_vconnection *vcs[3];
@@ -12,7 +14,7 @@ struct waiters {
 static void waiters_open(struct waiters *w)
 {
     script_is(IO_WANT_TURN, IO_WANT_TURN);
-    f.nh->handshake_budget_ns = 1000000;
+    f.nh->floor.budget_ns = 1000000;
     script.step_costs_ms = 1; /* one step a turn */
     for (int i = 0; i < 3; i++) {
         w->vcs[i] = accept_fake(&user, &w->fds[i]);
@@ -115,17 +117,31 @@ static void when_all_wait_too_long_the_newest_is_served_first(void **state)
     waiters_close(&w);
 }
 
+/* As another thread sees it. */
+static struct handshake_stats stats(void)
+{
+    struct handshake_stats s;
+
+    atomic_store(&f.thread->metrics, metrics_mine); /* the thread of the fixture never started */
+    assert_true(handshake_stats_read(f.core, f.thread, &s));
+    return s;
+}
+
 static void who_has_waited_past_the_bound_is_dropped_before_any_cryptography(void **state)
 {
+    struct handshake_stats before;
     struct waiters w;
 
     (void)state;
     waiters_open(&w);
+    before = stats();
     net_fixture_set_clock(net_fixture_now_ms() + 150);
     net_fixture_turn(&f);
     assert_int_equal(script.n_steps, 3);
     assert_int_equal(script.n_destroyed, 3);
     assert_int_equal(script.how, VC_CLOSE_ABORT);
+    assert_int_equal(stats().dropped_late - before.dropped_late, 3);
+    assert_int_equal(stats().dropped_after_ms[8] - before.dropped_after_ms[8], 3); /* 129 to 256 */
     assert_int_equal(f.nh->n_handshakes, 0);
     waiters_close(&w);
 }
@@ -143,6 +159,30 @@ static void an_overload_is_over_a_second_after_the_last_wait(void **state)
     for (int i = 0; i < 4; i++)
         net_fixture_pass_ms(&f, 1000); /* nobody comes: its end needs no handshake */
     assert_int_equal(f.nh->overload.began_ms, 0);
+    waiters_close(&w);
+}
+
+static void what_a_thread_does_can_be_seen_from_another(void **state)
+{
+    struct handshake_stats s;
+    struct waiters w;
+
+    (void)state;
+    waiters_open(&w);
+    net_fixture_set_clock(net_fixture_now_ms() + 30);
+    s = stats();
+    assert_int_equal(s.open, 3);
+    assert_int_equal(s.waiting, 3);
+    assert_in_range(s.oldest_wait_ms, 30, 40);
+    assert_false(s.overloaded || s.accept_paused);
+    net_fixture_turn(&f);
+    s = stats();
+    assert_int_equal(s.waiting, 2);
+    assert_true(s.overloaded);
+    net_fixture_settle(&f);
+    s = stats();
+    assert_int_equal(s.open + s.waiting, 0);
+    assert_int_equal(s.oldest_wait_ms, 0);
     waiters_close(&w);
 }
 
@@ -182,6 +222,151 @@ static void accepting_rests_while_a_thread_has_all_that_it_may(void **state)
         (void)close(fds[i]);
 }
 
+/* ---- Limits ---- */
+
+static struct net_core_options limited(struct handshake_limits_options limits)
+{
+    return (struct net_core_options){.n_net_threads = 1,
+                                     .default_inactivity_ms = 300 * 1000,
+                                     .handshake_budget_ns = INT64_MAX,
+                                     .handshake_limits = limits};
+}
+
+static int setup_two_at_once(void **state)
+{
+    const struct net_core_options options =
+        limited((struct handshake_limits_options){.max_at_once = 2});
+
+    (void)state;
+    open_with(&options);
+    return 0;
+}
+
+static int setup_one_of_an_address(void **state)
+{
+    const struct net_core_options options =
+        limited((struct handshake_limits_options){.max_at_once_per_address = 1});
+
+    (void)state;
+    (void)log_set_levels(VIEW("error"));
+    open_with(&options);
+    return 0;
+}
+
+static int setup_ten_a_second(void **state)
+{
+    const struct net_core_options options =
+        limited((struct handshake_limits_options){.rate_per_s = 10, .burst = 1});
+
+    (void)state;
+    open_with(&options);
+    return 0;
+}
+
+static struct net_accept *listen_for_handshakes(void)
+{
+    struct net_accept_options o = {
+        .accept = {.accepts_per_turn = 10, .backlog = 16, .fd = -1, .linger_s = -1},
+        .cont = &user.super,
+        .label = VIEW("test"),
+    };
+    const char *why = "";
+    struct net_accept *na;
+
+    assert_int_equal(endpoint_parse(VIEW("127.0.0.1:0"), &o.endpoint), SP_OK);
+    na = net_processor_main_accept(&fake_np, &o, &why);
+    assert_non_null(na);
+    return na;
+}
+
+static void stop_listening(struct net_accept *na)
+{
+    net_accept_stop(na);
+    net_fixture_settle(&f);
+    net_accept_unref(na);
+}
+
+static void pass_time(int ms)
+{
+    for (int i = 0; i < ms; i += 5)
+        net_fixture_pass_ms(&f, 5);
+}
+
+static void with_as_many_at_once_as_may_be_the_others_wait_outside(void **state)
+{
+    struct net_accept *na = listen_for_handshakes();
+    int fds[4];
+
+    (void)state;
+    script_is(IO_WANT_READ, IO_WANT_READ);
+    for (int i = 0; i < 4; i++)
+        fds[i] = loopback_connect(&na->bound);
+    pass_time(50);
+    assert_int_equal(f.nh->n_handshakes, 2);
+    script_is(IO_OK, IO_OK);
+    peer_says(fds[0], "hello");
+    NET_FIXTURE_UNTIL(&f, net_user_count(&user, NET_EVENT_ACCEPT) == 1);
+    script_is(IO_WANT_READ, IO_WANT_READ);
+    pass_time(50);
+    assert_int_equal(f.nh->n_handshakes, 2); /* one that is open has made room for the third */
+    for (int i = 0; i < 4; i++)
+        (void)close(fds[i]);
+    stop_listening(na);
+}
+
+/* After a FIN alone our direction would still be open: poll(2), POLLHUP. */
+static bool was_reset(int fd)
+{
+    struct pollfd pfd = {.fd = fd};
+
+    return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP) != 0;
+}
+
+static void who_has_as_many_at_once_as_an_address_may_is_reset(void **state)
+{
+    struct net_accept *na = listen_for_handshakes();
+    int first, second, third;
+
+    (void)state;
+    script_is(IO_WANT_READ, IO_WANT_READ);
+    first = loopback_connect(&na->bound);
+    NET_FIXTURE_UNTIL(&f, f.nh->n_handshakes == 1);
+    second = loopback_connect(&na->bound);
+    NET_FIXTURE_UNTIL(&f, was_reset(second));
+    assert_int_equal(net_throttle_state(f.core->throttle).connections, 1);
+    script_is(IO_EOF, IO_EOF);
+    (void)close(first);
+    NET_FIXTURE_UNTIL(&f, f.nh->n_handshakes == 0);
+    script_is(IO_WANT_READ, IO_WANT_READ);
+    third = loopback_connect(&na->bound);
+    NET_FIXTURE_UNTIL(&f, f.nh->n_handshakes == 1);
+    (void)close(second);
+    (void)close(third);
+    stop_listening(na);
+}
+
+static void with_as_many_a_second_as_may_be_the_others_wait_for_their_turn(void **state)
+{
+    int fds[3];
+
+    (void)state;
+    script_is(IO_WANT_TURN, IO_WANT_TURN);
+    for (int i = 0; i < 3; i++) {
+        (void)accept_fake(&user, &fds[i]);
+        peer_says(fds[i], "hello");
+    }
+    for (int n = 1; n <= 3; n++) {
+        net_fixture_settle(&f);
+        assert_int_equal(net_user_count(&user, NET_EVENT_ACCEPT), n);
+        assert_int_equal(ethread_wait_ms(f.thread) > 0, 1); /* and the loop sleeps meanwhile */
+        net_fixture_pass_ms(&f, 60);
+        assert_int_equal(net_user_count(&user, NET_EVENT_ACCEPT), n);
+        net_fixture_set_clock(net_fixture_now_ms() + 41);
+    }
+    for (int i = 0; i < 3; i++)
+        (void)close(fds[i]);
+}
+
 #define HANDLER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #define OVERLOAD_TEST(name) cmocka_unit_test_setup_teardown(name, setup_impatient, teardown)
@@ -195,7 +380,15 @@ int main(void)
         OVERLOAD_TEST(when_all_wait_too_long_the_newest_is_served_first),
         OVERLOAD_TEST(who_has_waited_past_the_bound_is_dropped_before_any_cryptography),
         OVERLOAD_TEST(an_overload_is_over_a_second_after_the_last_wait),
+        OVERLOAD_TEST(what_a_thread_does_can_be_seen_from_another),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
+        cmocka_unit_test_setup_teardown(with_as_many_at_once_as_may_be_the_others_wait_outside,
+                                        setup_two_at_once, teardown),
+        cmocka_unit_test_setup_teardown(who_has_as_many_at_once_as_an_address_may_is_reset,
+                                        setup_one_of_an_address, teardown),
+        cmocka_unit_test_setup_teardown(
+            with_as_many_a_second_as_may_be_the_others_wait_for_their_turn, setup_ten_a_second,
+            teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

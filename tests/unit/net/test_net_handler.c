@@ -102,7 +102,7 @@ static void handshakes_within_a_budget_leave_data_its_turn(void **state)
     int fds[N];
 
     (void)state;
-    f.nh->handshake_budget_ns = 2 * 1000000;
+    f.nh->floor.budget_ns = 2 * 1000000;
     peer = net_fixture_connection(&f, &user);
     (void)net_user_read(&user, INT64_MAX, PAUSE_BYTES);
     script_is(IO_WANT_READ, IO_WANT_READ);

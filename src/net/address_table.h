@@ -1,0 +1,51 @@
+/* A number for each client address of which there is something to remember now: how many
+ * connections it has, when it may come again.
+ *
+ * A fixed table, so that no client can make it grow: where it is crowded, an address is not
+ * remembered, which favours the client. Each place is one word, an address's keyed hash and its
+ * number, changed by a compare-and-swap: a thread that is stopped in the middle of anything here
+ * holds nobody up. Any thread. Of an IPv6 address the /64 counts: whoever has one address of it has
+ * all. */
+#pragma once
+
+#include <sallyport/base/endpoint.h>
+#include <sallyport/base/err.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ADDRESS_VALUE_BITS 40
+#define ADDRESS_VALUE_MASK ((UINT64_C(1) << ADDRESS_VALUE_BITS) - 1)
+
+struct address_slot {
+    _Atomic uint64_t word; /* tag << ADDRESS_VALUE_BITS | value */
+};
+
+struct address_table {
+    uint64_t key[2];
+    struct address_slot *slots; /* owned */
+};
+
+/* What a number means to whoever keeps it. Pure: either may be called again where another thread
+ * was faster. */
+struct address_table_ops {
+    /* There is nothing to remember any more: the place is free. True of 0. */
+    bool (*is_over)(uint64_t value, const void *arg);
+    /* The number as it shall be, at most ADDRESS_VALUE_MASK; 0 is an address that is not there.
+     * False: the client has all that it may have, nothing changes. */
+    bool (*change)(uint64_t *value, const void *arg);
+};
+
+enum sp_err address_table_init(struct address_table *t) SP_MUST_CHECK;
+void address_table_fini(struct address_table *t); /* also of one that is all zeros */
+
+/* Does the family have addresses to tell apart? */
+bool address_table_knows(const union ip_endpoint *peer);
+/* SP_OK: changed, or there was no place for it. SP_THROTTLED: change() refused. */
+enum sp_err address_table_change(struct address_table *t, const union ip_endpoint *peer,
+                                 const struct address_table_ops *ops, const void *arg)
+    SP_MUST_CHECK;
+/* Changes the number of an address that is there, and none else. */
+void address_table_change_known(struct address_table *t, const union ip_endpoint *peer,
+                                const struct address_table_ops *ops, const void *arg);

@@ -1,0 +1,232 @@
+/* Rates are kept as the time at which the bucket would be full again ("theoretical arrival time" of
+ * the generic cell rate algorithm): one number says all, and one that lies in the past is nothing
+ * to remember. Of an address it is the low 40 bits of it in microseconds. They wrap after twelve
+ * days; what is farther ahead than a full bucket can take is therefore a time of the past as well.
+ */
+#include "address_table.h"
+
+#include <sallyport/base/clock.h>
+#include <sallyport/base/log.h>
+#include <sallyport/base/metrics.h>
+#include <sallyport/net/handshake_limits.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define US_PER_S 1000000
+
+/* A token bucket's shape. */
+struct rate {
+    int64_t each_us;  /* what one handshake takes out of it; 0: no rate */
+    int64_t ahead_us; /* how far ahead the time may be and still let one begin */
+};
+
+struct handshake_limits {
+    struct handshake_limits_options options;
+    struct cidr *exempt; /* owned copy */
+    struct rate rate, rate_per_address;
+    atomic_uint at_once;
+    _Atomic int64_t full_at_us;         /* of the total rate */
+    struct address_table counts, rates; /* each only where there is such a limit */
+};
+
+static struct rate rate_of(uint32_t per_s, uint32_t burst)
+{
+    struct rate r = {0};
+
+    if (per_s == 0)
+        return r;
+    r.each_us = per_s >= US_PER_S ? 1 : US_PER_S / per_s;
+    r.ahead_us = r.each_us * (int64_t)((burst != 0 ? burst : per_s) - 1);
+    return r;
+}
+
+struct handshake_limits *handshake_limits_new(const struct handshake_limits_options *options)
+{
+    struct handshake_limits *l = calloc(1, sizeof(*l));
+
+    if (l == NULL)
+        return NULL;
+    l->options = *options;
+    l->rate = rate_of(options->rate_per_s, options->burst);
+    l->rate_per_address = rate_of(options->rate_per_address_per_s, options->burst_per_address);
+    if (options->max_at_once_per_address != 0 && address_table_init(&l->counts) != SP_OK)
+        goto free_all;
+    if (options->rate_per_address_per_s != 0 && address_table_init(&l->rates) != SP_OK)
+        goto free_all;
+    if (options->n_exempt > 0) {
+        l->exempt = calloc(options->n_exempt, sizeof(*l->exempt));
+        if (l->exempt == NULL)
+            goto free_all;
+        memcpy(l->exempt, options->exempt, options->n_exempt * sizeof(*l->exempt));
+    }
+    return l;
+
+free_all:
+    handshake_limits_free(l);
+    return NULL;
+}
+
+void handshake_limits_free(struct handshake_limits *l)
+{
+    if (l == NULL)
+        return;
+    address_table_fini(&l->counts);
+    address_table_fini(&l->rates);
+    free(l->exempt);
+    free(l);
+}
+
+/* ---- At the same time, of one address ---- */
+
+static bool none(uint64_t count, const void *arg)
+{
+    (void)arg;
+    return count == 0;
+}
+
+static bool one_more(uint64_t *count, const void *arg)
+{
+    const struct handshake_limits *l = arg;
+
+    if (*count >= l->options.max_at_once_per_address)
+        return false;
+    (*count)++;
+    return true;
+}
+
+static bool one_less(uint64_t *count, const void *arg)
+{
+    (void)arg;
+    (*count)--;
+    return true;
+}
+
+static const struct address_table_ops take = {none, one_more};
+static const struct address_table_ops give_back = {none, one_less};
+
+/* ---- A second, of one address ---- */
+
+struct moment {
+    const struct rate *rate;
+    int64_t now_us;
+};
+
+/* How far ahead of now the time in the table is; 0: not at all. */
+static int64_t ahead_us(uint64_t value, const struct moment *m)
+{
+    uint64_t ahead = (value - (uint64_t)m->now_us) & ADDRESS_VALUE_MASK;
+
+    return ahead > (uint64_t)(m->rate->ahead_us + m->rate->each_us) ? 0 : (int64_t)ahead;
+}
+
+static bool bucket_is_full(uint64_t value, const void *arg)
+{
+    return value == 0 || ahead_us(value, arg) == 0;
+}
+
+static bool take_token(uint64_t *value, const void *arg)
+{
+    const struct moment *m = arg;
+    int64_t ahead = *value == 0 ? 0 : ahead_us(*value, m);
+
+    if (ahead > m->rate->ahead_us)
+        return false;
+    *value = (uint64_t)(m->now_us + ahead + m->rate->each_us) & ADDRESS_VALUE_MASK;
+    return true;
+}
+
+static const struct address_table_ops begin = {bucket_is_full, take_token};
+
+/* ---- Both ---- */
+
+static bool is_exempt(const struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    return !address_table_knows(peer) || cidr_any_contains(l->exempt, l->options.n_exempt, peer);
+}
+
+static enum sp_err take_place(struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    char text[ENDPOINT_TEXT_MAX];
+
+    if (l->counts.slots == NULL || address_table_change(&l->counts, peer, &take, l) == SP_OK)
+        return SP_OK;
+    METRIC_INC(tls_handshakes_refused_at_once);
+    LOG_LIMITED(TLS, WARN, "handshake=refused limit=max_at_once_per_address max=%u peer=%s",
+                l->options.max_at_once_per_address,
+                ip_endpoint_format_address(peer, text, sizeof(text)));
+    return SP_THROTTLED;
+}
+
+static enum sp_err take_turn(struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    const struct moment m = {&l->rate_per_address, clock_mono_ns() / 1000};
+    char text[ENDPOINT_TEXT_MAX];
+
+    if (l->rates.slots == NULL || address_table_change(&l->rates, peer, &begin, &m) == SP_OK)
+        return SP_OK;
+    METRIC_INC(tls_handshakes_refused_rate);
+    LOG_LIMITED(TLS, WARN, "handshake=refused limit=rate_per_address_per_s max=%u peer=%s",
+                l->options.rate_per_address_per_s,
+                ip_endpoint_format_address(peer, text, sizeof(text)));
+    return SP_THROTTLED;
+}
+
+static void give_place_back(struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    if (l->counts.slots != NULL)
+        address_table_change_known(&l->counts, peer, &give_back, l);
+}
+
+/* The rate last: who is refused for another reason has not used it up. */
+enum sp_err handshake_limits_admit(struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    if (!is_exempt(l, peer)) {
+        if (take_place(l, peer) != SP_OK)
+            return SP_THROTTLED;
+        if (take_turn(l, peer) != SP_OK) {
+            give_place_back(l, peer);
+            return SP_THROTTLED;
+        }
+    }
+    atomic_fetch_add_explicit(&l->at_once, 1, memory_order_relaxed);
+    return SP_OK;
+}
+
+void handshake_limits_release(struct handshake_limits *l, const union ip_endpoint *peer)
+{
+    atomic_fetch_sub_explicit(&l->at_once, 1, memory_order_relaxed);
+    if (!is_exempt(l, peer))
+        give_place_back(l, peer);
+}
+
+/* Several threads may find room for the last one: then there are a few more, once. */
+bool handshake_limits_has_room(const struct handshake_limits *l)
+{
+    return l->options.max_at_once == 0 ||
+           atomic_load_explicit(&l->at_once, memory_order_relaxed) < l->options.max_at_once;
+}
+
+bool handshake_limits_has_rate(const struct handshake_limits *l)
+{
+    return l->rate.each_us != 0;
+}
+
+int64_t handshake_limits_begin_us(struct handshake_limits *l, int64_t now_us)
+{
+    int64_t full_at_us = atomic_load_explicit(&l->full_at_us, memory_order_relaxed);
+
+    if (!handshake_limits_has_rate(l))
+        return 0;
+    for (;;) {
+        int64_t from_us = full_at_us > now_us ? full_at_us : now_us;
+
+        if (from_us - now_us > l->rate.ahead_us)
+            return from_us - now_us - l->rate.ahead_us;
+        if (atomic_compare_exchange_weak_explicit(&l->full_at_us, &full_at_us,
+                                                  from_us + l->rate.each_us, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return 0;
+    }
+}

@@ -1,0 +1,122 @@
+"""Limits of handshakes: how many at once and a second, in total and of one client address."""
+import socket
+import ssl
+import time
+
+import pytest
+from helpers.backend import answering
+from helpers.env import patience
+
+
+@pytest.fixture
+def limited(start):
+    """limited(key=value, ...): a proxy with these keys in /handshake."""
+    def make(**keys):
+        keys.setdefault("max_wait_ms", int(patience(5000)))
+        return start.proxy({"app": [start.backend(answering()).address]}, handshake=keys)
+    return make
+
+
+def connection_from(source, address):
+    return socket.create_connection(address, timeout=patience(20), source_address=(source, 0))
+
+
+def is_refused(address, context):
+    """A reset, before or while the ClientHello is sent."""
+    try:
+        with socket.create_connection(address, timeout=patience(20)) as sock:
+            context.wrap_socket(sock, server_hostname="shop.test").close()
+    except (ConnectionError, ssl.SSLError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("ssl_threads", [0, 1])
+def test_one_address_has_no_more_handshakes_at_once_than_it_may(start, connect, context, ssl_threads):
+    proxy = start.proxy({"app": [start.backend(answering()).address]},
+                        handshake={"max_at_once_per_address": 2},
+                        threads={"net": 1, "ssl": ssl_threads})
+    silent = [connection_from("127.0.0.9", proxy.https) for _ in range(2)]
+    third = connection_from("127.0.0.9", proxy.https)
+
+    with pytest.raises(ConnectionResetError):
+        third.recv(1)
+
+    assert proxy.wait_metric("tls_handshakes_refused_at_once", 1)
+    assert "limit=max_at_once_per_address" in proxy.log()
+    established = connect(proxy.https)  # another address
+    assert established.get("/").status == 200
+    for sock in silent:
+        sock.close()
+    proxy.wait_metric("tls_failed_gone", 2)
+    with connection_from("127.0.0.9", proxy.https) as sock, \
+            context.wrap_socket(sock, server_hostname="shop.test"):
+        pass
+    assert established.get("/").status == 200
+    proxy.stop()
+
+
+def test_connections_that_are_open_do_not_count_as_handshakes(limited, connect):
+    proxy = limited(max_at_once_per_address=1, max_at_once=1)
+
+    clients = []
+    for _ in range(8):
+        clients.append(connect(proxy.https))
+        assert clients[-1].get("/").status == 200
+
+    assert all(client.get("/").status == 200 for client in clients)
+    assert proxy.metrics()["tls_handshakes_refused_at_once"] == 0
+
+
+def test_one_address_begins_no_more_handshakes_than_it_may(limited, connect, context):
+    proxy = limited(rate_per_address_per_s=1, burst_per_address=3)
+
+    refused = [is_refused(proxy.https, context) for _ in range(8)]
+
+    assert not any(refused[:3]) and any(refused[3:])
+    assert proxy.metrics()["tls_handshakes_refused_rate"] == sum(refused)
+    with connection_from("127.0.0.9", proxy.https) as sock, \
+            context.wrap_socket(sock, server_hostname="shop.test"):
+        pass
+    assert connect(proxy.http, tls=False).get("/").status == 200  # plain ports have no handshakes
+
+
+def test_exempt_networks_begin_as_many_as_they_like(limited, context):
+    proxy = limited(rate_per_address_per_s=1, burst_per_address=1, max_at_once_per_address=1,
+                    exempt=["127.0.0.0/8"])
+
+    assert not any(is_refused(proxy.https, context) for _ in range(8))
+
+
+def test_handshakes_above_the_total_rate_wait_and_are_served(limited, connect, in_background):
+    proxy = limited(rate_per_s=20, burst=1)
+    begin = time.monotonic()
+
+    def visit():
+        assert connect(proxy.https).get("/").status == 200
+    for thread in [in_background(visit) for _ in range(10)]:
+        thread.join()
+
+    assert time.monotonic() - begin >= 0.44  # nine of them a twentieth of a second apart
+    metrics = proxy.metrics()
+    assert metrics["tls_handshakes_full"] == 10
+    assert metrics["tls_handshakes_paced"] > 0
+    assert metrics["tls_handshakes_failed"] == 0
+
+
+def test_with_all_places_taken_the_next_waits_outside(limited, connect, in_background):
+    proxy = limited(max_at_once=2)
+    silent = [connection_from("127.0.0.9", proxy.https) for _ in range(2)]
+    served = []
+
+    def visit():
+        served.append(connect(proxy.https).get("/").status)
+    thread = in_background(visit)
+    proxy.wait_metric("tls_accept_pauses", 1)
+    assert not served
+    silent[0].close()
+    thread.join()
+
+    assert served == [200]
+    assert proxy.metrics()["tls_accept_pause_ms"] > 0
+    silent[1].close()
