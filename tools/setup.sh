@@ -9,11 +9,11 @@ set -euo pipefail
 build=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson-dev libc-ares-dev
        libnghttp2-dev)
 run=("${build[@]}" openssl curl)
-test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets
-      nginx-light chromium)
+test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets python3-hpack python3-grpcio
+      nghttp2-client nghttp2-server nginx-light chromium)
 fuzz=("${build[@]}" libcmocka-dev clang libclang-rt-14-dev)
 lint=("${fuzz[@]}" git clang-format clang-tidy cppcheck)
-soak=("${test[@]}" nghttp2-client)
+soak=("${test[@]}")
 bench=("${run[@]}" nginx-light haproxy hitch h2o trafficserver wrk)
 
 wanted=()
