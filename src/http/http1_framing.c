@@ -1,28 +1,9 @@
 /* How long the body is and whether the connection goes on: RFC 9112 6 and 9.3. The rules that keep
  * two recipients from seeing two different messages in the same bytes are here. */
 #include "http1_internal.h"
+#include "message_rules.h"
 
 #include <sallyport/http/http_syntax.h>
-
-/* Content-Length = 1*DIGIT. A list or a second field is refused even where all values agree
- * (RFC 9110 8.6 would allow it), signs and blanks too. */
-static enum http_error parse_content_length(const struct http_fields *fields, uint64_t *out)
-{
-    const struct http_field *field = http_fields_get(fields, HTTP_FIELD_CONTENT_LENGTH);
-    uint64_t n = 0;
-
-    if (http_fields_next(fields, field) != NULL || field->value.len == 0)
-        return HTTP_ERROR_BAD_CONTENT_LENGTH;
-    for (size_t i = 0; i < field->value.len; i++) {
-        uint64_t digit = (unsigned char)field->value.p[i] - (uint64_t)'0';
-
-        if (digit > 9 || n > ((uint64_t)INT64_MAX - digit) / 10)
-            return HTTP_ERROR_BAD_CONTENT_LENGTH;
-        n = n * 10 + digit;
-    }
-    *out = n;
-    return HTTP_ERROR_NONE;
-}
 
 /* Not exactly "chunked": a coding of which we know nothing (RFC 9112 6.1: 501), or something that
  * other recipients may read as chunked? */
@@ -65,7 +46,7 @@ enum http_error http1_parse_framing(struct http_head *head)
         return check_transfer_encoding(head);
     }
     head->body = has_length ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
-    return has_length ? parse_content_length(&head->fields, &head->content_length)
+    return has_length ? message_content_length(&head->fields, &head->content_length)
                       : HTTP_ERROR_NONE;
 }
 

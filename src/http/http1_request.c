@@ -1,10 +1,8 @@
 /* A request head: request line, target, Host, and what the request asks of the connection. */
 #include "http1_internal.h"
+#include "message_rules.h"
 
 #include <sallyport/http/http_syntax.h>
-
-/* Longer than any registered method (the longest has 17 letters). */
-enum { MAX_METHOD_LEN = 32 };
 
 struct request_line {
     struct view method, target, version;
@@ -93,15 +91,12 @@ static enum http_error parse_target(struct view target, struct arena *arena, str
 
 static enum http_error parse_method(struct view text, struct http_head *out)
 {
-    if (!http_is_token(text))
-        return HTTP_ERROR_BAD_METHOD;
-    out->method_text = text;
-    out->method = http_method_of(text);
-    /* RFC 9112 3: a method longer than any that is known: 501. CONNECT would make us a forward
-     * proxy. */
-    if (text.len > MAX_METHOD_LEN || out->method == HTTP_METHOD_CONNECT)
+    enum http_error error = message_take_method(out, text);
+
+    /* CONNECT would make us a forward proxy. */
+    if (error == HTTP_ERROR_NONE && out->method == HTTP_METHOD_CONNECT)
         return HTTP_ERROR_METHOD_UNSUPPORTED;
-    return HTTP_ERROR_NONE;
+    return error;
 }
 
 /* The version is looked at before method and target get a meaning: it says whose rules they follow
@@ -125,79 +120,18 @@ static enum http_error parse_request_line(struct view line, const struct http1_l
     return parse_target(parts.target, arena, out);
 }
 
-/* RFC 9112 3.2: exactly one valid Host in HTTP/1.1; in HTTP/1.0 it may be missing. An empty one is
- * refused: an http or https URI always has a host (RFC 9110 4.2). Beside an absolute-form target it
- * must say the same (RFC 9112 3.2.2 would ignore it; the backend might not). */
-static enum http_error check_host(struct http_head *out)
-{
-    const struct http_field *host = http_fields_get(&out->fields, HTTP_FIELD_HOST);
-
-    if (host == NULL)
-        return out->version == HTTP_VERSION_1_0 ? HTTP_ERROR_NONE : HTTP_ERROR_BAD_HOST;
-    if (http_fields_next(&out->fields, host) != NULL || !http_is_authority(host->value))
-        return HTTP_ERROR_BAD_HOST;
-    if (out->authority.len > 0 && !view_eq_nocase(out->authority, host->value))
-        return HTTP_ERROR_BAD_HOST;
-    out->authority = host->value;
-    return HTTP_ERROR_NONE;
-}
-
-static bool has_content(const struct http_head *head)
-{
-    return head->body == HTTP_BODY_UNSIZED ||
-           (head->body == HTTP_BODY_LENGTH && head->content_length > 0);
-}
-
-/* RFC 9110 10.1.1. Without content there is nothing to hold back, so nothing to continue with. */
-static enum http_error parse_expect(struct http_head *out)
-{
-    const struct http_field *field = http_fields_get(&out->fields, HTTP_FIELD_EXPECT);
-
-    for (; field != NULL; field = http_fields_next(&out->fields, field)) {
-        struct view rest = field->value, expectation;
-
-        while (http_list_next(&rest, &expectation)) {
-            if (!view_eq_nocase(expectation, VIEW("100-continue")))
-                return HTTP_ERROR_EXPECTATION;
-            out->expect_continue = has_content(out);
-        }
-    }
-    return HTTP_ERROR_NONE;
-}
-
-/* protocol = token [ "/" token ], RFC 9110 7.8. An element of a list is not empty. */
-static bool is_protocol(struct view v, struct view *name)
-{
-    *name = view_head(v, http_span(v, 0, HTTP_CHAR_TOKEN));
-    if (name->len == v.len)
-        return true;
-    return name->len > 0 && v.p[name->len] == '/' && http_is_token(view_from(v, name->len + 1));
-}
-
-/* Protocols that would carry requests past our rules inside the tunnel. RFC 9113 dropped the
- * upgrade to h2c. */
-static bool carries_http(struct view name)
-{
-    static const struct view names[] = {{"h2c", 3}, {"h2", 2}, {"http", 4}, {"tls", 3}};
-
-    for (size_t i = 0; i < SP_COUNT_OF(names); i++)
-        if (view_eq_nocase(name, names[i]))
-            return true;
-    return false;
-}
-
 /* RFC 9110 7.8: an upgrade that is not taken is ignored, and the request is a plain one. */
 static enum http_error parse_upgrade(struct http_head *out)
 {
     const struct http_field *field = http_fields_get(&out->fields, HTTP_FIELD_UPGRADE);
-    struct view rest, protocol, name;
+    struct view rest, protocol;
 
-    if (field == NULL || has_content(out))
+    if (field == NULL || message_has_content(out))
         return HTTP_ERROR_NONE;
     rest = field->value;
-    if (!http_list_next(&rest, &protocol) || !is_protocol(protocol, &name))
+    if (!http_list_next(&rest, &protocol) || !message_is_protocol(protocol))
         return HTTP_ERROR_BAD_UPGRADE;
-    if (!carries_http(name))
+    if (!message_protocol_carries_http(protocol))
         out->protocol = protocol;
     return HTTP_ERROR_NONE;
 }
@@ -209,7 +143,7 @@ static enum http_error parse_intents(struct http1_connection options, struct htt
 
     if (out->version == HTTP_VERSION_1_0)
         return HTTP_ERROR_NONE;
-    error = parse_expect(out);
+    error = message_take_expect(out);
     return error == HTTP_ERROR_NONE && options.upgrade ? parse_upgrade(out) : error;
 }
 
@@ -217,7 +151,7 @@ static enum http_error parse_intents(struct http1_connection options, struct htt
 static enum http_error conclude(struct http_head *out)
 {
     struct http1_connection options = http1_connection_options(&out->fields);
-    enum http_error error = check_host(out);
+    enum http_error error = message_take_host(out);
 
     if (error != HTTP_ERROR_NONE)
         return error;
