@@ -48,7 +48,7 @@ static enum sp_err add_max_forwards(struct http_fields *out, struct arena *arena
     if (t.p == NULL)
         return SP_NOMEM;
     if (!max_forwards_of(field->value, &n) || n == 0)
-        return http_fields_add(out, arena, field->id, field->name, field->value);
+        return http_fields_add_copy(out, arena, field);
     text_u64(&t, n - 1);
     return http_fields_add(out, arena, field->id, field->name, text_buf_view(&t));
 }
@@ -159,7 +159,7 @@ static enum sp_err copy_fields(const struct http_head *request, const struct hop
         if (is_max_forwards(request, field))
             err = add_max_forwards(out, arena, field);
         else
-            err = http_fields_add(out, arena, field->id, field->name, field->value);
+            err = http_fields_add_copy(out, arena, field);
         if (err != SP_OK)
             return err;
     }

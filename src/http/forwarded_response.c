@@ -56,7 +56,7 @@ static enum sp_err copy_fields(const struct http_head *response, const struct ht
 
         if (hop_field_is_dropped(hop, field) || is_websocket_proof(field, request))
             continue;
-        if (http_fields_add(out, arena, field->id, field->name, field->value) != SP_OK)
+        if (http_fields_add_copy(out, arena, field) != SP_OK)
             return SP_NOMEM;
     }
     return SP_OK;

@@ -87,14 +87,22 @@ static enum sp_err grow(struct http_fields *f, struct arena *a)
     return SP_OK;
 }
 
-enum sp_err http_fields_add(struct http_fields *f, struct arena *a, enum http_field_id id,
-                            struct view name, struct view value)
+enum sp_err http_fields_add_copy(struct http_fields *f, struct arena *a,
+                                 const struct http_field *field)
 {
     if (f->n == f->cap && grow(f, a) != SP_OK)
         return SP_NOMEM;
-    f->v[f->n++] = (struct http_field){.name = name, .value = value, .id = id};
-    f->present |= UINT64_C(1) << id;
+    f->v[f->n++] = *field;
+    f->present |= UINT64_C(1) << field->id;
     return SP_OK;
+}
+
+enum sp_err http_fields_add(struct http_fields *f, struct arena *a, enum http_field_id id,
+                            struct view name, struct view value)
+{
+    struct http_field field = {.name = name, .value = value, .id = id};
+
+    return http_fields_add_copy(f, a, &field);
 }
 
 static const struct http_field *find_from(const struct http_fields *f, size_t at,

@@ -22,6 +22,8 @@
     X(LENGTH_AND_CHUNKED,     400, "length_and_chunked",     "Both Content-Length and Transfer-Encoding are given.") \
     X(BAD_CHUNK,              400, "bad_chunk",              "The chunked body is malformed.")               \
     X(BAD_TRAILER,            400, "bad_trailer",            "A trailer field is malformed or not allowed.") \
+    X(BAD_PSEUDO_FIELD,       400, "bad_pseudo_field",       "A pseudo-header field is missing, repeated, malformed or in the wrong place.") \
+    X(CONNECTION_FIELD,       400, "connection_field",       "A field is given that HTTP/2 does not have.")  \
     X(BAD_UPGRADE,            400, "bad_upgrade",            "The upgrade request is malformed.")            \
     X(PLAIN_HTTP_ON_TLS,      400, "plain_http_on_tls",      "This port speaks HTTPS, the request was plain HTTP.") \
     X(TE_UNSUPPORTED,         501, "te_unsupported",         "This transfer coding is not supported.")       \

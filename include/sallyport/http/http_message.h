@@ -47,6 +47,7 @@ bool http_method_is_idempotent(enum http_method m);
 struct http_field {
     struct view name, value; /* value without surrounding blanks */
     enum http_field_id id;
+    bool never_indexed; /* RFC 7541 7.1.3: no HTTP/2 hop may put it into a compression table */
 };
 
 /* In order of arrival. Grows in the arena. {0} is empty. */
@@ -63,6 +64,9 @@ const char *http_field_name(enum http_field_id id); /* lower case; "" for OTHER 
 /* The views are kept, not copied. SP_NOMEM: unchanged. */
 enum sp_err http_fields_add(struct http_fields *f, struct arena *a, enum http_field_id id,
                             struct view name, struct view value) SP_MUST_CHECK;
+/* One more like `field`. */
+enum sp_err http_fields_add_copy(struct http_fields *f, struct arena *a,
+                                 const struct http_field *field) SP_MUST_CHECK;
 static inline bool http_fields_has(const struct http_fields *f, enum http_field_id id)
 {
     return (f->present >> id & 1) != 0;
