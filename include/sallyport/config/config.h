@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct config_document;
+
 struct cert_conf {
     struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
     struct view key;   /* PEM file */
@@ -209,6 +211,7 @@ struct config {
     atomic_uint refs;
     struct arena arena;
     struct view file; /* where it was read from, for messages */
+    struct config_document *document; /* what says it all: owned (config/document.h) */
     struct port_conf *ports;
     uint32_t n_ports;
     struct bundle_conf *bundles;

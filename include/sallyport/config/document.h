@@ -39,8 +39,8 @@ const char *config_document_folder(const struct config_document *d);
 uint64_t config_document_hash(const struct config_document *d);
 
 /* The configuration that it says, checked as config_load() does. NULL: *problems says why, with
- * places in config_document_text(). */
-struct config *config_of_document(const struct config_document *d, struct config_problems *problems)
+ * places in config_document_text(). It keeps the document. */
+struct config *config_of_document(struct config_document *d, struct config_problems *problems)
     SP_MUST_CHECK;
 
 /* ---- Changing ---- */
