@@ -126,8 +126,8 @@ struct admin_answer {
     /* Called when the answer is on its way, or nobody is left to get it; on a data thread, must not
      * block. NULL: nothing. */
     void (*then)(struct server *s);
-    long body_from; /* private: where the body begins in `out` */
-    bool nomem;     /* private */
+    struct admin_text *text; /* private: what `out` writes into */
+    bool nomem;              /* private: a field did not fit into memory */
 };
 
 /* A header field; `name` is static. */

@@ -13,20 +13,33 @@
 #define SWEEP_MS  1000 /* idle connections are asked again: some were in a handshake before */
 #define SILENT_MS 1000 /* who has said nothing for so long has nothing under way */
 
+static bool is_draining(const struct server_port *port)
+{
+    return atomic_load_explicit(&port->http.draining, memory_order_relaxed);
+}
+
+static bool is_of_draining_port(const struct net_vconnection *vc)
+{
+    const struct http_port *port = vc->accept == NULL ? NULL : vc->accept->options.user;
+
+    return port != NULL && atomic_load_explicit(&port->draining, memory_order_relaxed);
+}
+
 /* A connection that never carried a request is left alone by its session: the first one may be on
  * its way, and its client would not know that it may ask again elsewhere. Not for ever, though. */
 static void close_silent(struct net_handler *nh)
 {
     int64_t before_ms = ethread_now_ms(nh->thread) - SILENT_MS;
-    struct list *n;
-    uint32_t silent = 0;
+    struct list *n, *next;
 
-    list_for_each (n, &nh->keep_alive) {
-        if (container_of(n, struct net_vconnection, queue_link)->last_activity_ms > before_ms)
+    list_for_each_safe (n, next, &nh->keep_alive) {
+        struct net_vconnection *vc = container_of(n, struct net_vconnection, queue_link);
+
+        if (vc->last_activity_ms > before_ms)
             break; /* the longest idle ones stand in front */
-        silent++;
+        if (is_of_draining_port(vc))
+            net_vc_evict(vc);
     }
-    (void)net_handler_evict_idle(nh, silent);
 }
 
 /* The same before TLS: whoever has not even begun a handshake. One whose first bytes are there and
@@ -39,8 +52,8 @@ static void close_speechless(struct net_handler *nh)
     list_for_each_safe (n, next, &nh->open) {
         struct net_vconnection *vc = container_of(n, struct net_vconnection, open_link);
 
-        if (vc->phase == VC_HANDSHAKE && vc->bytes_in == 0 && !vc->read.triggered &&
-            vc->opened_ms <= before_ms)
+        if (is_of_draining_port(vc) && vc->phase == VC_HANDSHAKE && vc->bytes_in == 0 &&
+            !vc->read.triggered && vc->opened_ms <= before_ms)
             net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
     }
 }
@@ -85,6 +98,68 @@ static uint32_t clients(const struct server *s)
     return net_throttle_state(s->core->throttle).connections;
 }
 
+/* ---- One port, while the program goes on ---- */
+
+static uint32_t clients_of_draining_ports(const struct server *s)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->n_ports; i++)
+        if (is_draining(&s->ports[i]))
+            n += server_port_connections(&s->ports[i]);
+    return n;
+}
+
+static int sweep_again(struct continuation *c, int event, void *data)
+{
+    struct server *s = container_of(c, struct server, drain_sweeper);
+
+    (void)event;
+    (void)data;
+    sweep(s);
+    if (clients_of_draining_ports(s) > 0)
+        return EVENT_CONT;
+    LOG_INFO(APP, "drained ports connections=0");
+    atomic_store(&s->drain_sweeping, false);
+    /* Another port may have begun just before that, and found this still there. */
+    return clients_of_draining_ports(s) > 0 && !atomic_exchange(&s->drain_sweeping, true)
+               ? EVENT_CONT
+               : EVENT_DONE;
+}
+
+void drain_init(struct server *s)
+{
+    continuation_init(&s->drain_sweeper, "drain_sweeper", sweep_again);
+    atomic_init(&s->drain_sweeping, false);
+    atomic_init(&s->stop_now, false);
+}
+
+void server_drain_port(struct server *s, struct server_port *port)
+{
+    if (atomic_exchange(&port->http.draining, true))
+        return;
+    for (uint32_t i = 0; i < port->n_listeners; i++)
+        net_accept_stop(port->listeners[i]);
+    LOG_INFO(APP, "draining port=" VIEW_FMT " connections=%u", VIEW_ARG(port->conf->name),
+             server_port_connections(port));
+    sweep(s);
+    if (atomic_exchange(&s->drain_sweeping, true))
+        return;
+    if (schedule_every(s->ep, &s->drain_sweeper, SWEEP_MS, s->core->et_task, EVENT_INTERVAL,
+                       NULL) == NULL)
+        atomic_store(&s->drain_sweeping, false); /* those that are idle later end by themselves */
+}
+
+bool server_is_draining(const struct server *s)
+{
+    for (uint32_t i = 0; i < s->n_ports; i++)
+        if (!is_draining(&s->ports[i]))
+            return false;
+    return true;
+}
+
+/* ---- The program ---- */
+
 static bool is_end(int signal_number)
 {
     return signal_number == SIGTERM || signal_number == SIGINT;
@@ -97,7 +172,7 @@ void drain(struct server *s)
 
     LOG_INFO(APP, "draining connections=%u timeout_ms=%u", clients(s), s->config->drain_timeout_ms);
     begin(s);
-    while (clients(s) > 0 && clock_mono_ms() < deadline_ms) {
+    while (clients(s) > 0 && clock_mono_ms() < deadline_ms && !atomic_load(&s->stop_now)) {
         int signal_number = signals_wait(LOOK_MS);
 
         if (is_end(signal_number))

@@ -149,6 +149,15 @@ void ports_announce(const struct server *s)
     }
 }
 
+uint32_t server_port_connections(const struct server_port *port)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < port->n_listeners; i++)
+        n += atomic_load_explicit(&port->listeners[i]->connections, memory_order_relaxed);
+    return n;
+}
+
 void ports_stop(struct server *s)
 {
     for (uint32_t i = 0; i < s->n_ports; i++) {

@@ -130,6 +130,7 @@ static bool make_service(struct server *s)
     enum sp_err err = proxy_service_init(&s->service, s->core, &s->tcp, s->config, s->access_log);
 
     init_threads(s);
+    admin_service_init(&s->admin.service, s->ep, s->core->et_task, s);
     s->service_started = err == SP_OK;
     return err == SP_OK || server_refuse(s, "backends: %s", sp_err_text(err));
 }
@@ -186,8 +187,8 @@ static bool start(struct server *s)
     if (!logs_open(s) || !find_user(s, &user))
         return false;
     raise_fd_limit(s);
-    return make_threads(s) && make_service(s) && ports_open(s) && become_user(s, &user) &&
-           watch_memory(s) && start_threads(s);
+    return make_threads(s) && make_service(s) && ports_open(s) && admin_open(s) &&
+           become_user(s, &user) && watch_memory(s) && start_threads(s);
 }
 
 static void announce(const struct server *s)
@@ -223,10 +224,12 @@ static void end_service(struct server *s)
 static void end(struct server *s)
 {
     ports_stop(s);
+    admin_stop(s);
     if (s->ep != NULL)
         event_processor_stop(s->ep);
     metrics_log(LOG_LEVEL_DEBUG);
     ports_close(s);
+    admin_close(s);
     if (s->service_started)
         end_service(s);
     if (s->ssl_started)
@@ -240,8 +243,11 @@ static void end(struct server *s)
 int server_run(struct config *config)
 {
     struct server s = {.config = config_ref(config),
-                       .plan = threads_plan(config, threads_plan_cores())};
+                       .plan = threads_plan(config, threads_plan_cores()),
+                       .started_mono_ms = clock_mono_ms(),
+                       .started_wall_ms = clock_wall_ms()};
 
+    drain_init(&s);
     signals_block();
     bool started = start(&s);
     if (started) {

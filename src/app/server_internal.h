@@ -1,6 +1,7 @@
 /* Shared by the files that make up the server: what runs, in the order in which it is made. */
 #pragma once
 
+#include "admin_service.h"
 #include "threads_plan.h"
 
 #include <sallyport/base/log_sink.h>
@@ -30,6 +31,16 @@ struct server_thread {
     atomic_bool sweeping; /* posted and not yet run */
 };
 
+/* The control socket; without a listener there is none. */
+struct server_admin {
+    struct admin_service service;
+    struct port_conf conf; /* of its own */
+    struct http_port http;
+    struct endpoint endpoint;
+    ino_t inode;                 /* of the socket's file */
+    struct net_accept *listener; /* owned reference */
+};
+
 struct server {
     struct config *config; /* owned reference */
     struct threads_plan plan;
@@ -45,6 +56,11 @@ struct server {
     uint32_t n_ports;          /* opened so far */
     size_t thread_offset;      /* of struct server_thread in an ethread's storage */
     struct continuation memory_sampler;
+    struct server_admin admin;
+    int64_t started_mono_ms, started_wall_ms;
+    struct continuation drain_sweeper; /* of ports that are drained while the program goes on */
+    atomic_bool drain_sweeping;        /* ...is scheduled */
+    atomic_bool stop_now;              /* end without waiting for anybody */
 };
 
 /* Tells why the server cannot start, with the file's name in front: on standard error and, where
@@ -60,6 +76,16 @@ void ports_stop(struct server *s);
 /* Lets go of everything, after the threads have ended. */
 void ports_close(struct server *s);
 
+/* Client connections that are open. Any thread. */
+uint32_t server_port_connections(const struct server_port *port);
+
+/* admin_socket.c. False: told why the server cannot start. */
+bool admin_open(struct server *s);
+/* No new connections; the socket's file goes. */
+void admin_stop(struct server *s);
+/* After the threads have ended. */
+void admin_close(struct server *s);
+
 /* logs.c */
 bool logs_open(struct server *s);
 void logs_close(struct server *s);
@@ -69,5 +95,11 @@ struct server_thread *server_thread_of(const struct server *s, struct ethread *t
 
 /* drain.c. Returns when the last client has gone, the time is up, or a second signal came. */
 void drain(struct server *s);
+void drain_init(struct server *s);
+/* No new connections to one port, while the program goes on: idle ones close, requests under way
+ * finish. Any thread but a net thread; harmless when it was asked before. */
+void server_drain_port(struct server *s, struct server_port *port);
+/* Does no port take connections any more? Any thread. */
+bool server_is_draining(const struct server *s);
 /* What the signals that do not end the server do. */
 void server_signal(struct server *s, int signal_number);

@@ -78,6 +78,14 @@ void net_core_relieve(struct net_core *core)
     }
 }
 
+void net_vc_evict(struct net_vconnection *vc)
+{
+    struct continuation *user = vc->read.vio.cont != NULL ? vc->read.vio.cont : vc->cont;
+
+    if (user == NULL || net_vc_signal(vc, user, VC_EVENT_EVICT, vc) == VC_ALIVE)
+        net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+}
+
 uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n)
 {
     uint32_t evicted = 0;
@@ -89,10 +97,7 @@ uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n)
 
         if (oldest == NULL)
             break;
-        vc = container_of(oldest, struct net_vconnection, queue_link);
-        user = vc->read.vio.cont != NULL ? vc->read.vio.cont : vc->cont;
-        if (user == NULL || net_vc_signal(vc, user, VC_EVENT_EVICT, vc) == VC_ALIVE)
-            net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+        net_vc_evict(container_of(oldest, struct net_vconnection, queue_link));
         METRIC_INC(net_keep_alive_evicted);
         evicted++;
     }

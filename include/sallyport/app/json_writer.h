@@ -24,6 +24,7 @@
 struct json_writer {
     FILE *out;     /* borrowed */
     bool compact;  /* one line without blanks: a line of a stream */
+    bool keyed;    /* json_key() was the last call */
     uint8_t depth; /* open objects and arrays; more than JSON_WRITER_DEPTH is a bug */
     bool array[JSON_WRITER_DEPTH], filled[JSON_WRITER_DEPTH];
 };

@@ -27,7 +27,8 @@
     X(TLS, "tls", "handshakes and certificates") \
     X(HTTP, "http", "requests")                  \
     X(UPSTREAM, "upstream", "backends")          \
-    X(DNS, "dns", "name resolution")
+    X(DNS, "dns", "name resolution")             \
+    X(ADMIN, "admin", "the control socket")
 
 enum log_level {
 #define X(id, label) LOG_LEVEL_##id,

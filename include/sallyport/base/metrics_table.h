@@ -83,7 +83,10 @@
     X(upstream_reused,             "requests",    "of these, on a pooled connection")              \
     X(upstream_retries,            "requests",    "tried again on a fresh connection")             \
     X(upstream_errors,             "errors",      "attempts that a backend failed")                \
-    X(access_log_dropped,          "lines",       "access log lines dropped, queue full")
+    X(access_log_dropped,          "lines",       "access log lines dropped, queue full")          \
+    X(admin_requests,              "requests",    "requests on the control socket")                \
+    X(admin_refused,               "requests",    "of these, refused: malformed, too large or too slow") \
+    X(admin_denied,                "requests",    "of these, from users who may not use the control socket")
 
 #define SP_GAUGES(X)                                                                               \
     X(tls_handshakes_open,         "connections", "connections in their handshake now")            \

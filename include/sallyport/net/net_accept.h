@@ -56,6 +56,7 @@ struct net_accept {
     int n_dedicated;
     atomic_uint fd_users; /* who may still accept on `fd`; the last one closes it */
     atomic_uint refs;
+    atomic_uint connections; /* open, made by this listener */
     bool started; /* the slots are in the threads' hands */
     atomic_bool stopping;
     atomic_bool broken; /* NET_EVENT_ACCEPT_FAILED was called, once */

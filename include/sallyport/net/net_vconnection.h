@@ -164,6 +164,9 @@ void net_vc_set_active_timeout(struct net_vconnection *vc, int64_t timeout_ms);
  * VC_EVENT_EVICT. ACTIVE: serves a request. Client connections only. */
 void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue);
 
+/* An idle connection must go: VC_EVENT_EVICT, and closed if its user does not do it. */
+void net_vc_evict(struct net_vconnection *vc);
+
 /* Our end: asked of the system when somebody first wants to know. */
 const union ip_endpoint *net_vc_local(struct net_vconnection *vc);
 

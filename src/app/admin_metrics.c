@@ -1,0 +1,167 @@
+/* Every metric in the text format that Prometheus reads (version 0.0.4): from the rows of
+ * metrics_table.h, and what is known of the process, its connections and its backends. */
+#include "admin_route.h"
+#include "process_stats.h"
+#include "server_internal.h"
+
+#include <sallyport/base/metrics.h>
+#include <sallyport/base/version.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void put_help(FILE *out, const char *name, const char *type, const char *help)
+{
+    (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* ---- The rows ---- */
+
+static void put_histogram(FILE *out, const char *name, const struct metric_histogram *h)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < METRIC_BUCKETS; i++) {
+        n += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+        if (i < METRIC_BUCKETS - 1)
+            (void)fprintf(out, "%s_bucket{le=\"%" PRIu64 "\"} %" PRIu64 "\n", name,
+                          metric_bucket_limit(i), n);
+    }
+    (void)fprintf(out,
+                  "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n",
+                  name, n, name, atomic_load_explicit(&h->sum, memory_order_relaxed), name, n);
+}
+
+static void put_row(FILE *out, const struct metrics *sum, const struct metric_row *row)
+{
+    static const char *const types[] = {
+        [METRIC_COUNTER] = "counter",
+        [METRIC_GAUGE] = "gauge",
+        [METRIC_HISTOGRAM] = "histogram",
+    };
+    char name[128];
+
+    (void)snprintf(name, sizeof(name), "sallyport_%s%s", row->name,
+                   row->type == METRIC_COUNTER ? "_total" : "");
+    put_help(out, name, types[row->type], row->help);
+    if (row->type == METRIC_HISTOGRAM)
+        put_histogram(out, name, metric_histogram_of(sum, row));
+    else
+        (void)fprintf(out, "%s %" PRIu64 "\n", name, metric_value(sum, row));
+}
+
+static void put_rows(FILE *out)
+{
+    struct metrics *sum = calloc(1, sizeof(*sum));
+
+    if (sum == NULL)
+        return;
+    metrics_sum(sum);
+    for (size_t i = 0; i < metric_row_count; i++)
+        put_row(out, sum, &metric_rows[i]);
+    free(sum);
+}
+
+/* ---- Besides ---- */
+
+static void put_number(FILE *out, const char *name, const char *type, const char *help,
+                       double value)
+{
+    put_help(out, name, type, help);
+    (void)fprintf(out, "%s %.17g\n", name, value);
+}
+
+static void put_process(FILE *out, const struct server *s)
+{
+    struct process_stats p;
+
+    process_stats_read(&p);
+    put_help(out, "sallyport_build_info", "gauge", "the version, as a label");
+    (void)fprintf(out, "sallyport_build_info{version=\"%s\"} 1\n", SALLYPORT_VERSION);
+    put_number(out, "process_start_time_seconds", "gauge", "when it started, since the epoch",
+               (double)s->started_wall_ms / 1000);
+    put_number(out, "process_cpu_seconds_total", "counter", "user and system time",
+               (double)p.cpu_us / 1000000);
+    put_number(out, "process_resident_memory_bytes", "gauge", "resident memory",
+               (double)p.resident_bytes);
+    put_number(out, "process_virtual_memory_bytes", "gauge", "address space",
+               (double)p.virtual_bytes);
+    put_number(out, "process_open_fds", "gauge", "open descriptors", (double)p.open_fds);
+    put_number(out, "process_max_fds", "gauge", "as many as there may be", (double)p.max_fds);
+}
+
+static void put_connections(FILE *out, const struct server *s)
+{
+    struct net_throttle_state now = net_throttle_state(s->core->throttle);
+
+    put_help(out, "sallyport_connections", "gauge", "open connections");
+    (void)fprintf(out, "sallyport_connections{side=\"client\"} %u\n", now.connections);
+    (void)fprintf(out, "sallyport_connections{side=\"server\"} %u\n", now.outgoing);
+    put_help(out, "sallyport_connections_max", "gauge", "as many as there may be");
+    (void)fprintf(out, "sallyport_connections_max{side=\"client\"} %u\n", now.max_connections);
+    (void)fprintf(out, "sallyport_connections_max{side=\"server\"} %u\n", now.max_outgoing);
+}
+
+/* In a label's value a backslash, a quote and a line's end are escaped; what else is allowed in
+ * names of the configuration is printable. */
+static void put_label(FILE *out, const char *name, struct view value)
+{
+    (void)fprintf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            (void)putc('\\', out);
+        (void)putc(value.p[i] == '\n' ? ' ' : value.p[i], out);
+    }
+    (void)putc('"', out);
+}
+
+typedef uint64_t (*server_value)(const struct upstream_server *server);
+
+static uint64_t connections_of(const struct upstream_server *server)
+{
+    return atomic_load_explicit(&server->connections, memory_order_relaxed);
+}
+
+static uint64_t failures_of(const struct upstream_server *server)
+{
+    return atomic_load_explicit(&server->failures, memory_order_relaxed);
+}
+
+static void put_servers(FILE *out, const struct server *s, const char *name, const char *help,
+                        server_value value)
+{
+    const struct upstream_set *set = s->service.set;
+
+    put_help(out, name, "gauge", help);
+    for (uint32_t b = 0; b < set->config->n_backends; b++) {
+        const struct upstream_backend *backend = &set->backends[b];
+
+        for (uint32_t i = 0; i < backend->conf->n_servers; i++) {
+            (void)fprintf(out, "%s{", name);
+            put_label(out, "backend", backend->conf->name);
+            (void)putc(',', out);
+            put_label(out, "server", backend->conf->servers[i].name);
+            (void)fprintf(out, "} %" PRIu64 "\n", value(&backend->servers[i]));
+        }
+    }
+}
+
+static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
+{
+    const struct server *s = rq->server;
+
+    a->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    put_rows(a->out);
+    put_process(a->out, s);
+    put_connections(a->out, s);
+    put_servers(a->out, s, "sallyport_server_connections", "open connections to a server",
+                connections_of);
+    put_servers(a->out, s, "sallyport_server_failures",
+                "attempts in a row that could not reach a server", failures_of);
+}
+
+static const struct admin_route rows[] = {
+    {HTTP_METHOD_GET, "/metrics", get_metrics,
+     .help = "Every metric in the text format of Prometheus."},
+};
+const struct admin_routes admin_metrics_routes = {"Metrics", ADMIN_ROWS(rows)};
