@@ -92,8 +92,6 @@ uint32_t net_handler_evict_idle(struct net_handler *nh, uint32_t n)
 
     while (evicted < n) {
         struct list *oldest = list_first(&nh->keep_alive);
-        struct net_vconnection *vc;
-        struct continuation *user;
 
         if (oldest == NULL)
             break;

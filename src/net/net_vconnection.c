@@ -47,6 +47,7 @@ void net_vc_fini(struct net_vconnection *vc)
     if (vc->accept != NULL) {
         atomic_fetch_sub_explicit(&vc->accept->connections, 1, memory_order_relaxed);
         net_accept_unref(vc->accept);
+    }
     METRIC_INC(net_closed);
 }
 
