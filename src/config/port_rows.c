@@ -78,7 +78,8 @@ static void port_finish(struct conf_reader *r, const struct conf_path *at, void 
 
 /* clang-format off */
 static const struct conf_row rows[] = {
-    {CONF_ROW_BOOL(P, "tls", tls, true,
+    {CONF_TOUCHES(LISTENERS),
+     CONF_ROW_BOOL(P, "tls", tls, true,
         "TLS. false: plain HTTP.")},
     {CONF_ROW_MANY(P, "bundles", CONF_REFS, tls_conf.bundles, tls_conf.n_bundles,
         "Certificate bundles, which a TLS port needs; the name that a client asks for chooses."),
@@ -106,13 +107,15 @@ static const struct conf_row rows[] = {
     {CONF_ROW_INT(P, "handshake_timeout_ms", tls_conf.handshake_timeout_ms, 100, 600000, 10000, "ms",
         "From accept to the client's Finished."),
         .only_with = "tls"},
-    {CONF_ROW_INT(P, "defer_accept", accept.defer_accept_s, 0, 3600, 0, "seconds",
+    {CONF_TOUCHES(LISTENERS),
+     CONF_ROW_INT(P, "defer_accept", accept.defer_accept_s, 0, 3600, 0, "seconds",
         "TCP_DEFER_ACCEPT: the program is woken when the client's first bytes are there, or after "
         "that time; 0: off.")},
     {CONF_ROW_INT(P, "redirect_to_port", redirect_to_port, 0, 65535, 0, NULL,
         "Send every request to this port with https and status 308, without looking at the routes; "
         "0: off.")},
-    {CONF_ROW_OBJECT(P, "accept", accept, &conf_accept_table,
+    {CONF_TOUCHES(LISTENERS),
+     CONF_ROW_OBJECT(P, "accept", accept, &conf_accept_table,
         "How the port accepts.")},
     {CONF_ROW_OBJECT(P, "limits", limits, &conf_limits_table,
         "What a client may grow and how long it may take, where it differs from the limits for all "

@@ -78,6 +78,7 @@ bool config_plan_effects(struct config_plan *p, const struct config *from, const
     SP_MUST_CHECK;
 
 /* For a person: "+ /routes/0: {...}", "- ...", "~ pointer: before -> after", then what is touched.
- * For programs: an object with "changes" and "effects". */
+ * For programs: an object with "changes" and "effects", on one line; false: out of memory, or the
+ * stream failed. */
 void config_plan_print(const struct config_plan *p, FILE *out);
-void config_plan_print_json(const struct config_plan *p, FILE *out);
+bool config_plan_print_json(const struct config_plan *p, FILE *out) SP_MUST_CHECK;
