@@ -52,6 +52,8 @@ void cert_load_warn(struct cert_load *load, struct view file, const char *fmt, .
 /* Reads one pair; false after a problem was reported, and *pair is empty. Warns of what clients
  * will not like: dates, order, missing links. */
 bool cert_pair_load(struct cert_pair *pair, const struct cert_conf *conf, struct cert_load *load);
+/* Only the certificates of a file, whatever they are to each other; no key. Likewise. */
+bool cert_pair_load_certs(struct cert_pair *pair, struct view file, struct cert_load *load);
 void cert_pair_fini(struct cert_pair *pair);
 
 /* Everything of a bundle; problems are in `load`. The bundle is to be ended with

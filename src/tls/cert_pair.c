@@ -253,6 +253,15 @@ static void check_order(const struct cert_pair *pair, struct view file, struct c
     ERR_clear_error();
 }
 
+bool cert_pair_load_certs(struct cert_pair *pair, struct view file, struct cert_load *load)
+{
+    *pair = (struct cert_pair){0};
+    if (read_file(pair, file, load, read_certs))
+        return true;
+    cert_pair_fini(pair);
+    return false;
+}
+
 bool cert_pair_load(struct cert_pair *pair, const struct cert_conf *conf, struct cert_load *load)
 {
     bool has_certs, has_key;

@@ -12,8 +12,14 @@ static int ssl_accept_event_type(const struct net_processor *np)
 static struct net_vconnection *ssl_allocate_vc(struct net_processor *np, struct net_accept *na,
                                                int fd)
 {
-    SP_ASSERT(na != NULL); /* server side only */
     return ssl_net_vc_new(container_of(np, struct ssl_net_processor, super), na, fd);
+}
+
+static struct net_vconnection *
+ssl_allocate_client_vc(struct net_processor *np, const struct net_connect_options *options, int fd)
+{
+    return ssl_net_vc_new_client(container_of(np, struct ssl_net_processor, super), options->tls,
+                                 fd);
 }
 
 static const struct net_processor_ops ssl_net_processor_ops = {
@@ -22,6 +28,7 @@ static const struct net_processor_ops ssl_net_processor_ops = {
     .accept_event_type = ssl_accept_event_type,
     .create_net_accept = ssl_net_accept_new,
     .allocate_vc = ssl_allocate_vc,
+    .allocate_client_vc = ssl_allocate_client_vc,
 };
 
 enum sp_err ssl_net_processor_start(struct ssl_net_processor *self, struct net_core *core,

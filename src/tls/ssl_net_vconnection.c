@@ -1,6 +1,7 @@
 /* The verbs of a TLS connection. Each that moves bytes is one step (tls_thread.h). */
 #include "ssl_net_vconnection.h"
 
+#include "ssl_client_internal.h"
 #include "ssl_net_accept.h"
 #include "ssl_port_internal.h"
 #include "tls_error.h"
@@ -17,20 +18,42 @@
  * which nothing is copied. */
 #define GATHER_BELOW(limit) ((limit) / 4)
 
-struct net_vconnection *ssl_net_vc_new(struct ssl_net_processor *processor, struct net_accept *na,
-                                       int fd)
+static struct ssl_net_vconnection *vc_new(struct ssl_net_processor *processor,
+                                          const struct tls_role *role, int fd)
 {
     struct ssl_net_vconnection *vc = calloc(1, sizeof(*vc));
 
     if (vc == NULL)
         return NULL;
     vc->processor = processor;
-    vc->port = ssl_net_accept_of(na)->port;
+    vc->role = role;
     vc->key_updates_left = TLS_KEY_UPDATES_MAX;
     net_vc_init(&vc->super, &ssl_net_vc_ops, processor->super.core, fd);
-    vc->super.accept = na;
     vc->super.phase = VC_HANDSHAKE;
+    return vc;
+}
+
+struct net_vconnection *ssl_net_vc_new(struct ssl_net_processor *processor, struct net_accept *na,
+                                       int fd)
+{
+    struct ssl_net_vconnection *vc = vc_new(processor, &tls_server_role, fd);
+
+    if (vc == NULL)
+        return NULL;
+    vc->port = ssl_net_accept_of(na)->port;
+    vc->super.accept = na;
     net_vc_set_active_timeout(&vc->super, vc->port->handshake_timeout_ms);
+    return &vc->super;
+}
+
+struct net_vconnection *ssl_net_vc_new_client(struct ssl_net_processor *processor,
+                                              struct tls_client *client, int fd)
+{
+    struct ssl_net_vconnection *vc = vc_new(processor, &tls_client_role, fd);
+
+    if (vc == NULL)
+        return NULL;
+    vc->client = ssl_client_of(tls_client_ref(client));
     return &vc->super;
 }
 
@@ -350,6 +373,7 @@ static void ssl_net_vc_destroy(struct net_vconnection *base)
 {
     struct ssl_net_vconnection *vc = ssl_net_vc_of(base);
 
+    vc->role->release(vc);
     tls_handshake_free(vc->hs);
     SSL_free(vc->ssl);
     tls_spill_clear(&vc->in);

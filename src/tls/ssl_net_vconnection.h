@@ -1,14 +1,15 @@
 /* SSLNetVConnection: a connection whose bytes travel in TLS records. The base does everything but
  * the bytes: this class only encodes, decodes and shakes hands (struct net_vc_ops).
  *
- * Life: made without any cryptography; the SSL object comes with the client's first byte, the
- * handshake-only state (struct tls_handshake) goes when the handshake ends. Between two steps it
- * holds no I/O buffer but what a full socket or a paused reader forces on it. */
+ * Life: made without any cryptography; the SSL object comes with the client's first byte (of an
+ * outgoing connection: when it stands), the handshake-only state (struct tls_handshake) goes when
+ * the handshake ends. Between two steps it holds no I/O buffer but what a full socket or a paused
+ * reader forces on it. */
 #pragma once
 
 #include "cert_bundle.h"
-#include "tls_handshake.h"
 #include "tls_pacing.h"
+#include "tls_role.h"
 #include "tls_spill.h"
 
 #include <sallyport/net/net_vconnection.h>
@@ -26,9 +27,13 @@
 struct ssl_net_vconnection {
     struct net_vconnection super;
     struct ssl_net_processor *processor; /* borrowed */
-    struct ssl_port *port;               /* borrowed from the listener, which super holds */
-    struct tls_handshake *hs;            /* owned; NULL before the first step and when it is over */
-    SSL *ssl;                            /* owned; NULL until the client's first byte is there */
+    const struct tls_role *role;         /* which of the next two it has */
+    union {
+        struct ssl_port *port;     /* server: borrowed from the listener, which super holds */
+        struct ssl_client *client; /* client: owned reference */
+    };
+    struct tls_handshake *hs;  /* owned; NULL before the first step and when it is over */
+    SSL *ssl;                  /* owned; NULL until the client's first byte is there */
     struct tls_thread *thread; /* borrowed; whose BIO `ssl` has; NULL: none yet on this thread */
     struct tls_label *bundle;  /* owned reference; the bundle that served it */
     struct tls_spill in;       /* received, not yet decrypted */
@@ -50,6 +55,9 @@ extern const struct net_vc_ops ssl_net_vc_ops;
 /* Takes over the reference that `na` is. NULL: out of memory, nothing was taken. */
 struct net_vconnection *ssl_net_vc_new(struct ssl_net_processor *processor, struct net_accept *na,
                                        int fd) SP_MUST_CHECK;
+/* An outgoing one; takes a reference of its own. NULL: out of memory. */
+struct net_vconnection *ssl_net_vc_new_client(struct ssl_net_processor *processor,
+                                              struct tls_client *client, int fd) SP_MUST_CHECK;
 
 static inline struct ssl_net_vconnection *ssl_net_vc_of(struct net_vconnection *vc)
 {

@@ -70,9 +70,9 @@ int tls_on_client_hello(SSL *ssl, int *alert, void *arg)
     struct view sni = offered_sni(ssl);
 
     (void)arg;
-    hs->sni_len = (uint8_t)(sni.len < sizeof(hs->sni) ? sni.len : sizeof(hs->sni));
-    if (hs->sni_len > 0)
-        memcpy(hs->sni, sni.p, hs->sni_len);
+    hs->text_len = (uint8_t)(sni.len < sizeof(hs->text) ? sni.len : sizeof(hs->text));
+    if (hs->text_len > 0)
+        memcpy(hs->text, sni.p, hs->text_len);
     hs->bundle = cert_store_find(hs->store, sni);
     if (hs->bundle == NULL) {
         hs->err = SP_TLS_SNI;

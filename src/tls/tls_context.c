@@ -1,6 +1,7 @@
 #include "tls_context.h"
 
 #include "tls_client_hello.h"
+#include "tls_client_role.h"
 
 #include <sallyport/base/log.h>
 
@@ -43,9 +44,9 @@ static bool set_groups(SSL_CTX *ctx)
     return false;
 }
 
-static bool set_policy(SSL_CTX *ctx, const struct tls_port_conf *conf)
+static bool set_policy(SSL_CTX *ctx, enum tls_preset preset)
 {
-    int lowest = conf->preset == TLS_PRESET_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION;
+    int lowest = preset == TLS_PRESET_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION;
 
     (void)SSL_CTX_set_options(ctx, OPTIONS);
     (void)SSL_CTX_set_mode(ctx, MODES);
@@ -77,13 +78,29 @@ static void set_callbacks(SSL_CTX *ctx)
     SSL_CTX_set_msg_callback(ctx, tls_on_message);
 }
 
+SSL_CTX *tls_client_context_new(enum tls_preset preset)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+    if (ctx == NULL)
+        return NULL;
+    if (!set_policy(ctx, preset)) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, tls_client_on_session);
+    SSL_CTX_set_msg_callback(ctx, tls_on_message);
+    return ctx;
+}
+
 SSL_CTX *tls_context_new(const struct tls_port_conf *conf)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
     if (ctx == NULL)
         return NULL;
-    if (!set_policy(ctx, conf) || !set_resumption(ctx, conf)) {
+    if (!set_policy(ctx, conf->preset) || !set_resumption(ctx, conf)) {
         SSL_CTX_free(ctx);
         return NULL;
     }

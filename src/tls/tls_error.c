@@ -42,6 +42,8 @@ enum sp_err tls_err_of_code(unsigned long code)
         return SP_NOMEM;
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
         return SP_TLS_INTERNAL;
+    if (reason == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+        return SP_TLS_ALPN; /* said by the peer, to the same effect */
     if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
         return SP_TLS_ALERT; /* the peer's, by its number */
     for (size_t i = 0; i < SP_COUNT_OF(reasons); i++)

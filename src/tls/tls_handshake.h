@@ -5,8 +5,10 @@
  *         +--plain HTTP--> LINGER--+--anything wrong---+---------------------+----------> FAILED
  *
  * WAIT_HELLO and TURN hold no SSL object: who waits for the turn costs its ClientHello and no more;
- * LINGER waits for the peer to take the answer and leave. Whatever way it ends, it is counted once,
- * and a failure is one line in the log. */
+ * LINGER waits for the peer to take the answer and leave. An outgoing connection begins with
+ * NEGOTIATE. Whatever way it ends, it is counted once, and a failure is one line in the log.
+ *
+ * What the two sides do differently is their role (tls_role.h). */
 #pragma once
 
 #include <sallyport/net/io_result.h>
@@ -49,8 +51,9 @@ struct tls_handshake {
     int alert_received;
     int64_t spent_ns; /* CPU time of its steps so far */
     bool got_bytes;   /* from the peer */
-    uint8_t sni_len;
-    char sni[255]; /* as asked for; peer bytes */
+    uint8_t text_len;
+    char text[255]; /* for the log, peer bytes: the name that a client asks for; the subject of a
+                       server's certificate that was refused */
 };
 
 /* net_vc_ops.advance */
@@ -58,4 +61,8 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc);
 /* The connection closes in VC_HANDSHAKE: counts and logs the failure, unless that was done. */
 void tls_handshake_abandon(struct ssl_net_vconnection *vc, enum sp_err err);
 void tls_handshake_free(struct tls_handshake *hs); /* NULL is accepted */
+
+/* For the steps. */
+void tls_hs_enter(struct tls_handshake *hs, enum tls_hs_state next);
+struct io_result tls_hs_fail(struct tls_handshake *hs, enum sp_err err);
 const char *tls_hs_state_name(enum tls_hs_state state);

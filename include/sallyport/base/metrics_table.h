@@ -51,6 +51,13 @@
     X(tls_failed_other,            "handshakes",  "failed: memory, the library, shutdown")         \
     X(tls_handshake_full_us,       "microseconds", "CPU time of completed full handshakes")       \
     X(tls_handshake_resumed_us,    "microseconds", "CPU time of completed resumed handshakes")    \
+    X(tls_client_handshakes_started, "handshakes", "handshakes with servers that began")           \
+    X(tls_client_handshakes_full,  "handshakes",  "full handshakes with servers completed")        \
+    X(tls_client_handshakes_resumed, "handshakes", "resumed handshakes with servers completed")    \
+    X(tls_client_handshakes_failed, "handshakes", "handshakes with servers that failed")           \
+    X(tls_client_failed_certificate, "handshakes", "failed: the server's certificate was refused") \
+    X(tls_client_failed_alpn,      "handshakes",  "failed: no common protocol with the server")    \
+    X(tls_client_failed_timeout,   "handshakes",  "failed: the server took too long")              \
     X(tls_truncated,               "connections", "streams that ended without close_notify")       \
     X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \

@@ -9,7 +9,8 @@
  *     event_processor_stop(ep);
  *     ssl_net_processor_fini(&ssl);
  *
- * Server side only: net_processor_connect_* must not be called on it. */
+ * Outgoing connections need net_connect_options.tls (tls/ssl_client.h). They shake hands on the
+ * thread that opens them, on its handshake lists and within their budget, and wait for no turn. */
 #pragma once
 
 #include <sallyport/net/net_processor.h>

@@ -1,0 +1,209 @@
+/* The handshake of an accepted connection: who is there, is it their turn, and what OpenSSL cannot
+ * know of the end. */
+#include "tls_server_role.h"
+
+#include "ssl_port_internal.h"
+#include "tls_first_bytes.h"
+#include "tls_hello_kind.h"
+#include "tls_role.h"
+#include "tls_thread.h"
+
+#include <sallyport/base/log.h>
+
+#include <inttypes.h>
+#include <sys/socket.h>
+
+/* How long the peer may take to read the answer to plain HTTP and leave. */
+#define LINGER_MS 1000
+
+/* The answer, the end of our stream, and then nothing but to wait for the end of theirs: closing
+ * now would reset the connection for what they still send, and the answer with it. */
+static struct io_result answer_plain_http(struct tls_handshake *hs, struct tls_thread *t)
+{
+    struct ssl_net_vconnection *vc = hs->vc;
+    struct iovec iov = {vc->port->answer, vc->port->answer_len};
+
+    tls_in_drop(t);
+    if (iov.iov_len == 0 || net_vc_socket_sendv(&vc->super, &iov, 1).status != IO_OK)
+        return tls_hs_fail(hs, SP_TLS_PLAIN_HTTP);
+    (void)shutdown(vc->super.fd, SHUT_WR);
+    tls_handshake_abandon(vc, SP_TLS_PLAIN_HTTP);
+    net_vc_set_active_timeout(&vc->super, LINGER_MS);
+    tls_hs_enter(hs, TLS_HS_LINGER);
+    return (struct io_result){.status = IO_OK};
+}
+
+/* Not enough yet. A socket that was not read dry is asked again at once: where the peer has ended
+ * its stream, no event will tell. */
+static struct io_result more_of_hello(struct tls_handshake *hs, struct io_result r)
+{
+    if (r.status == IO_EOF)
+        return tls_hs_fail(hs, SP_TLS_GONE);
+    if (r.status == IO_OK && !r.drained)
+        return (struct io_result){.status = IO_OK};
+    return IO_RESULT_WANT(IO_WANT_READ);
+}
+
+/* Only a whole ClientHello waits for a turn: nobody gets one and then lets us wait. */
+static struct io_result hello_arrived(struct tls_handshake *hs, struct io_result r,
+                                      struct view bytes)
+{
+    struct net_vconnection *vc = &hs->vc->super;
+
+    switch (tls_hello_kind(bytes)) {
+    case TLS_HELLO_MORE: return more_of_hello(hs, r);
+    case TLS_HELLO_FULL: vc->turn.kind = HANDSHAKE_FULL; break;
+    case TLS_HELLO_RESUMES: vc->turn.kind = HANDSHAKE_RESUMED; break;
+    }
+    tls_hs_enter(hs, TLS_HS_TURN);
+    return (struct io_result){.status = IO_OK};
+}
+
+struct io_result tls_server_turn(struct tls_handshake *hs, struct tls_thread *t)
+{
+    if (!hs->vc->super.turn_granted)
+        return (struct io_result){.status = IO_WANT_TURN, .drained = t->in_dry};
+    tls_hs_enter(hs, TLS_HS_NEGOTIATE);
+    return (struct io_result){.status = IO_OK};
+}
+
+struct io_result tls_server_wait_hello(struct tls_handshake *hs, struct tls_thread *t)
+{
+    struct view bytes;
+    struct io_result r = tls_in_peek(t, &bytes);
+
+    hs->got_bytes = bytes.len > 0;
+    if (r.status == IO_ERROR)
+        return tls_hs_fail(hs, r.err);
+    switch (tls_first_bytes(bytes)) {
+    case TLS_FIRST_HELLO: return hello_arrived(hs, r, bytes);
+    case TLS_FIRST_HTTP: return answer_plain_http(hs, t);
+    case TLS_FIRST_OTHER: tls_in_drop(t); return tls_hs_fail(hs, SP_TLS_NOT_TLS);
+    case TLS_FIRST_MORE: return more_of_hello(hs, r);
+    }
+    return (struct io_result){.status = IO_OK};
+}
+
+/* Reads on until the socket is dry, which is what edge-triggered polling asks for. */
+struct io_result tls_server_linger(struct tls_handshake *hs, struct tls_thread *t)
+{
+    struct view bytes;
+    struct io_result r;
+
+    do {
+        r = tls_in_peek(t, &bytes);
+        tls_in_drop(t);
+    } while (r.status == IO_OK && !t->in_dry);
+    if (r.status == IO_EOF || r.status == IO_ERROR)
+        return tls_hs_fail(hs, SP_TLS_PLAIN_HTTP);
+    return IO_RESULT_WANT(IO_WANT_READ);
+}
+
+/* ---- The role ---- */
+
+static void server_begin(struct tls_handshake *hs)
+{
+    (void)hs;
+    METRIC_INC(tls_handshakes_started);
+}
+
+static SSL *server_ssl_new(struct tls_handshake *hs)
+{
+    struct ssl_net_vconnection *vc = hs->vc;
+    SSL *ssl = SSL_new(vc->port->ctx);
+
+    if (ssl == NULL)
+        return NULL;
+    METRIC_OBSERVE(tls_handshake_wait_ms, vc->wait_us / 1000);
+    SSL_set_accept_state(ssl);
+    hs->store = ssl_port_store(vc->port);
+    return ssl;
+}
+
+/* The callbacks have refused whatever there is to refuse. */
+static enum sp_err server_judge(struct tls_handshake *hs)
+{
+    (void)hs;
+    return SP_OK;
+}
+
+/* Of the bundle only the name is kept: a reload frees its certificates although this connection
+ * goes on for days. */
+static void server_finish(struct tls_handshake *hs)
+{
+    struct ssl_net_vconnection *vc = hs->vc;
+
+    vc->bundle = tls_label_ref(hs->bundle->name);
+    if (vc->resumed) {
+        METRIC_INC(tls_handshakes_resumed);
+        METRIC_ADD(tls_handshake_resumed_us, vc->handshake_us);
+    } else {
+        METRIC_INC(tls_handshakes_full);
+        METRIC_ADD(tls_handshake_full_us, vc->handshake_us);
+    }
+}
+
+static void count_reason(enum sp_err err)
+{
+    METRIC_INC(tls_handshakes_failed);
+    switch ((int)err) {
+    case SP_TLS_TIMEOUT: METRIC_INC(tls_handshake_timeouts); break;
+    case SP_TLS_PLAIN_HTTP: METRIC_INC(tls_plain_http); break;
+    case SP_TLS_NOT_TLS: METRIC_INC(tls_failed_not_tls); break;
+    case SP_TLS_VERSION: METRIC_INC(tls_failed_version); break;
+    case SP_TLS_CIPHER: METRIC_INC(tls_failed_cipher); break;
+    case SP_TLS_SNI: METRIC_INC(tls_failed_sni); break;
+    case SP_TLS_ALPN: METRIC_INC(tls_failed_alpn); break;
+    case SP_TLS_ALERT: METRIC_INC(tls_failed_alert); break;
+    case SP_TLS_PROTOCOL: METRIC_INC(tls_failed_protocol); break;
+    case SP_TLS_GONE:
+    case SP_PEER_RESET: METRIC_INC(tls_failed_gone); break;
+    default: METRIC_INC(tls_failed_other); break;
+    }
+}
+
+static void log_failure(const struct ssl_net_vconnection *vc, enum sp_err err)
+{
+    const struct tls_handshake *hs = vc->hs;
+    struct view sni = hs == NULL ? (struct view){NULL, 0} : (struct view){hs->text, hs->text_len};
+    const char *reason = hs == NULL || hs->reason == NULL ? sp_err_text(err) : hs->reason;
+    char peer[ENDPOINT_TEXT_MAX], name[128];
+
+    LOG_LIMITED(TLS, INFO,
+                "vc=%" PRIu64 " peer=%s sni=\"%s\" err=%s alert_sent=%d alert_received=%d "
+                "reason=\"%s\"",
+                vc->super.id, ip_endpoint_format(&vc->super.remote, peer, sizeof(peer)),
+                log_escape(name, sizeof(name), sni), sp_err_label(err),
+                hs == NULL ? -1 : hs->alert_sent, hs == NULL ? -1 : hs->alert_received, reason);
+}
+
+/* Who connects and leaves without a byte is a health check or a scanner: counted, not logged. */
+static void server_failed(const struct ssl_net_vconnection *vc, enum sp_err err)
+{
+    bool silent = vc->hs == NULL || !vc->hs->got_bytes;
+
+    if (err == SP_OK)
+        err = SP_TLS_GONE;
+    count_reason(err);
+    if (silent && err == SP_TLS_GONE) {
+        LOG_DEBUG(TLS, "vc=%" PRIu64 " err=tls_gone no byte was received", vc->super.id);
+        return;
+    }
+    log_failure(vc, err);
+}
+
+/* The port is the listener's, and the base lets go of that. */
+static void server_release(struct ssl_net_vconnection *vc)
+{
+    (void)vc;
+}
+
+const struct tls_role tls_server_role = {
+    .first = TLS_HS_WAIT_HELLO,
+    .begin = server_begin,
+    .ssl_new = server_ssl_new,
+    .judge = server_judge,
+    .finish = server_finish,
+    .failed = server_failed,
+    .release = server_release,
+};
