@@ -125,9 +125,27 @@ static void init_threads(struct server *s)
     }
 }
 
+static enum sp_err init_service(struct server *s)
+{
+    struct upstream_set *set =
+        upstream_set_new(&(struct upstream_set_options){.config = s->config});
+    enum sp_err err;
+
+    if (set == NULL)
+        return SP_NOMEM;
+    err = proxy_service_init(&s->service,
+                             &(struct proxy_service_options){.core = s->core,
+                                                             .plain = &s->tcp,
+                                                             .tls = &s->ssl.super,
+                                                             .set = set,
+                                                             .access_log = s->access_log});
+    upstream_set_unref(set);
+    return err;
+}
+
 static bool make_service(struct server *s)
 {
-    enum sp_err err = proxy_service_init(&s->service, s->core, &s->tcp, s->config, s->access_log);
+    enum sp_err err = init_service(s);
 
     init_threads(s);
     admin_service_init(&s->admin.service, s->ep, s->core->et_task, s);

@@ -43,15 +43,16 @@ static struct proxy_thread *thread_new(struct proxy_service *svc)
 
     if (pt == NULL)
         return NULL;
-    pt->pool = upstream_pool_new(svc->np, svc->set);
+    pt->pool = upstream_pool_new(&(struct upstream_pool_options){
+        .plain = svc->options.plain, .tls = svc->options.tls, .set = svc->options.set});
     if (pt->pool == NULL) {
         free(pt);
         return NULL;
     }
     pt->env = (struct transaction_env){
-        .config = svc->set->config,
+        .config = svc->options.set->config,
         .router = svc->router,
-        .set = svc->set,
+        .set = svc->options.set,
         .upstreams = upstream_pool_source(pt->pool),
         .access_log = svc->log,
     };
@@ -162,27 +163,22 @@ static const struct http_service_ops proxy_service_ops = {
 
 /* ---- Life ---- */
 
-enum sp_err proxy_service_init(struct proxy_service *svc, struct net_core *core,
-                               struct net_processor *np, struct config *config,
-                               struct log_sink *access_log)
+enum sp_err proxy_service_init(struct proxy_service *svc,
+                               const struct proxy_service_options *options)
 {
-    *svc = (struct proxy_service){
-        .super.ops = &proxy_service_ops,
-        .core = core,
-        .np = np,
-        .access_log = access_log,
-        .access_json = config->log.access_json,
-    };
-    svc->set = upstream_set_new(config);
+    const struct config *config = options->set->config;
+
+    *svc = (struct proxy_service){.super.ops = &proxy_service_ops, .options = *options};
+    (void)upstream_set_ref(options->set);
     svc->router = router_new(config);
     svc->log = calloc(1, sizeof(*svc->log));
-    if (svc->set == NULL || svc->router == NULL || svc->log == NULL) {
+    if (svc->router == NULL || svc->log == NULL) {
         proxy_service_fini(svc);
         return SP_NOMEM;
     }
-    svc->log->sink = access_log;
-    svc->log->json = svc->access_json;
-    svc->pool_offset = event_processor_allocate(core->ep, sizeof(struct proxy_thread *));
+    svc->log->sink = options->access_log;
+    svc->log->json = config->log.access_json;
+    svc->pool_offset = event_processor_allocate(options->core->ep, sizeof(struct proxy_thread *));
     return SP_OK;
 }
 
@@ -190,6 +186,6 @@ void proxy_service_fini(struct proxy_service *svc)
 {
     free(svc->log);
     router_free(svc->router);
-    upstream_set_free(svc->set);
+    upstream_set_unref(svc->options.set);
     *svc = (struct proxy_service){0};
 }

@@ -66,8 +66,8 @@ static enum http_error unresolved(struct pool_server *server, const struct net_d
     const struct server_conf *conf = server->shared->conf;
 
     LOG_LIMITED(UPSTREAM, WARN, "backend=" VIEW_FMT " server=" VIEW_FMT " resolve err=%s: %s",
-                VIEW_ARG(server->backend->name), VIEW_ARG(conf->name), sp_err_label(result->err),
-                result->text == NULL ? "no address" : result->text);
+                VIEW_ARG(server->backend->conf->name), VIEW_ARG(conf->name),
+                sp_err_label(result->err), result->text == NULL ? "no address" : result->text);
     if (server->names.n > 0)
         return HTTP_ERROR_NONE;
     if (result->err == SP_NOMEM)
@@ -94,6 +94,7 @@ static int resolved(struct continuation *c, int event, void *data)
         error = unresolved(server, result);
     }
     tell_waiters(server, error);
+    pool_server_released(server);
     return EVENT_DONE;
 }
 
@@ -104,7 +105,7 @@ static bool resolve(struct pool_server *server)
     struct upstream_names *names = &server->names;
 
     if (names->query == NULL)
-        names->query = server->pool->resolver->resolve(server->pool->np->core, conf->host,
+        names->query = server->pool->resolver->resolve(server->pool->plain->core, conf->host,
                                                        conf->port, &names->cont);
     return names->query != NULL;
 }
@@ -177,12 +178,10 @@ enum sp_err upstream_names_init(struct pool_server *server)
 void upstream_names_fini(struct pool_server *server)
 {
     struct upstream_names *names = &server->names;
-    struct list *n;
 
+    SP_ASSERT(list_is_empty(&names->waiters));
     if (names->query != NULL)
         server->pool->resolver->cancel(names->query);
-    while ((n = list_first(&names->waiters)) != NULL)
-        upstream_wish_cancel(container_of(n, struct upstream_wish, link));
     free(names->v);
     names->v = NULL;
 }

@@ -170,6 +170,20 @@ static void configure(void)
                                 .forwarding = {.x_forwarded = true, .request_id = true}};
 }
 
+static enum sp_err service_init(struct proxy_service *service)
+{
+    struct upstream_set *set =
+        upstream_set_new(&(struct upstream_set_options){.config = &fx.config});
+    enum sp_err err = SP_NOMEM;
+
+    if (set != NULL)
+        err = proxy_service_init(
+            service,
+            &(struct proxy_service_options){.core = fake_net_core(), .plain = &fx.np, .set = set});
+    upstream_set_unref(set);
+    return err;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -178,8 +192,7 @@ static int setup(void **state)
     configure();
     fake_net_open();
     net_processor_init(&fx.np, &tcp_net_processor_ops, fake_net_core());
-    assert_int_equal(proxy_service_init(&fx.service, fake_net_core(), &fx.np, &fx.config, NULL),
-                     SP_OK);
+    assert_int_equal(service_init(&fx.service), SP_OK);
     fx.port = (struct http_port){
         .conf = &fx.port_conf, .config = &fx.config, .service = &fx.service.super, .tls = true};
     (void)continuation_call(http_session_accept(), NET_EVENT_ACCEPT,
@@ -496,7 +509,7 @@ static void init_survives_each_failed_allocation(void **state)
         bool hit;
 
         failing_alloc_arm(nth);
-        err = proxy_service_init(&service, fake_net_core(), &fx.np, &fx.config, NULL);
+        err = service_init(&service);
         hit = failing_alloc_hit();
         assert_int_equal(err, hit ? SP_NOMEM : SP_OK);
         if (err == SP_OK)

@@ -1,363 +1,5 @@
-/* The pool over loopback sockets: the test is the backend, the clock is the test's, names are
- * answered by the test. */
-#include "failing_alloc.h"
-#include "fake_vc.h"
-#include "unit_test.h"
-#include "upstream_internal.h"
-
-#include <sallyport/net/net_dns.h>
-
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <unistd.h>
-
-/* ---- The backend's side ---- */
-
-static int listen_on(const char *address, uint16_t *port, int backlog)
-{
-    struct sockaddr_in sin = {.sin_family = AF_INET};
-    socklen_t len = sizeof(sin);
-    struct timeval patience = {.tv_sec = 5};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    sin.sin_port = htons(*port);
-    assert_int_equal(inet_pton(AF_INET, address, &sin.sin_addr), 1);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-    assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    *port = ntohs(sin.sin_port);
-    return fd;
-}
-
-static int backend_accept(int listener)
-{
-    struct timeval patience = {.tv_sec = 5};
-    int fd = accept(listener, NULL, NULL);
-
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    return fd;
-}
-
-static void backend_reads_request(int fd)
-{
-    char bytes[1024];
-    ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
-
-    assert_true(n > 4);
-    assert_memory_equal(bytes + n - 4, "\r\n\r\n", 4);
-}
-
-static void backend_answers(int fd)
-{
-    static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-    assert_int_equal(send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL), sizeof(answer) - 1);
-}
-
-/* ---- The resolver ---- */
-
-static struct {
-    struct continuation *asker; /* NULL: nobody waits */
-    unsigned n_asked;
-    bool out_of_memory;
-} dns;
-
-static struct net_dns_query *fake_resolve(struct net_core *core, struct view host, uint16_t port,
-                                          struct continuation *c)
-{
-    static char query;
-
-    (void)core;
-    assert_true(view_eq(host, VIEW("backend.test")));
-    assert_true(port != 0);
-    assert_null(dns.asker);
-    dns.n_asked++;
-    if (dns.out_of_memory)
-        return NULL;
-    dns.asker = c;
-    return (struct net_dns_query *)(void *)&query;
-}
-
-static void fake_cancel(struct net_dns_query *q)
-{
-    assert_non_null(q);
-    assert_non_null(dns.asker);
-    dns.asker = NULL;
-}
-
-static const struct upstream_resolver fake_resolver = {.resolve = fake_resolve,
-                                                       .cancel = fake_cancel};
-
-static void dns_says(enum sp_err err, const char *const *addresses, int n)
-{
-    struct continuation *asker = dns.asker;
-    struct endpoint endpoints[20];
-
-    for (int i = 0; i < n; i++)
-        assert_int_equal(endpoint_parse(view_of(addresses[i]), &endpoints[i]), SP_OK);
-    dns.asker = NULL;
-    assert_non_null(asker);
-    (void)continuation_call(
-        asker, DNS_EVENT_DONE,
-        &(struct net_dns_result){
-            .err = err, .text = "as told", .endpoints = endpoints, .n_endpoints = n});
-}
-
-/* ---- The pool's side ---- */
-
-struct asker {
-    struct http_stream_user user;
-    struct upstream_wish wish;
-    struct http_stream *stream;
-    unsigned n_done;
-    enum http_error why;
-    bool ended; /* the response is whole */
-    bool failed;
-};
-
-static struct {
-    struct net_processor np;
-    struct server_conf servers[3];
-    char names[3][ENDPOINT_TEXT_MAX];
-    int listeners[3];
-    struct backend_conf backend;
-    struct config config;
-    struct upstream_set *set;
-    struct upstream_pool *pool;
-    struct asker askers[4];
-} fx;
-
-static struct asker *asker_of(struct http_stream_user *u)
-{
-    return container_of(u, struct asker, user);
-}
-
-static void on_head(struct http_stream_user *u, struct http_stream *s, const struct http_head *head,
-                    bool end)
-{
-    (void)s;
-    assert_int_equal(head->status, 200);
-    asker_of(u)->ended = end;
-}
-
-static void on_body(struct http_stream_user *u, struct http_stream *s, struct iobuf *data, bool end)
-{
-    (void)s;
-    iobuf_clear(data);
-    asker_of(u)->ended = end;
-}
-
-static void on_trailers(struct http_stream_user *u, struct http_stream *s,
-                        const struct http_fields *trailers)
-{
-    (void)s;
-    (void)trailers;
-    asker_of(u)->ended = true;
-}
-
-static void on_writable(struct http_stream_user *u, struct http_stream *s)
-{
-    (void)u;
-    (void)s;
-}
-
-static void on_failed(struct http_stream_user *u, struct http_stream *s, enum http_error why)
-{
-    struct asker *a = asker_of(u);
-
-    a->failed = true;
-    a->why = why;
-    a->stream = NULL;
-    http_stream_release(s);
-}
-
-static const struct http_stream_user_ops user_ops = {.head = on_head,
-                                                     .body = on_body,
-                                                     .trailers = on_trailers,
-                                                     .writable = on_writable,
-                                                     .failed = on_failed};
-
-static void on_done(struct upstream_wish *w, struct http_stream *s, enum http_error why)
-{
-    struct asker *a = container_of(w, struct asker, wish);
-
-    a->n_done++;
-    a->stream = s;
-    a->why = why;
-    assert_int_equal(s == NULL, why != HTTP_ERROR_NONE);
-}
-
-/* Turns until the flag is up; sockets of the loopback need no more than a moment. */
-static void turn_until(const bool *flag)
-{
-    for (int i = 0; i < 2000 && !*flag; i++) {
-        fake_net_turn();
-        if (!*flag)
-            (void)usleep(1000);
-    }
-    assert_true(*flag);
-}
-
-static void turn_until_done(struct asker *a)
-{
-    for (int i = 0; i < 2000 && a->n_done == 0; i++) {
-        fake_net_turn();
-        if (a->n_done == 0)
-            (void)usleep(1000);
-    }
-    assert_int_equal(a->n_done, 1);
-}
-
-/* Until the loop has seen what the backend did to an idle connection. */
-static void turn_until_idle_count(uint32_t n)
-{
-    for (int i = 0; i < 2000 && upstream_pool_idle_count(fx.pool) != n; i++) {
-        fake_net_turn();
-        (void)usleep(1000);
-    }
-    assert_int_equal(upstream_pool_idle_count(fx.pool), n);
-}
-
-static struct asker *ask(unsigned i)
-{
-    struct asker *a = &fx.askers[i];
-
-    a->n_done = 0;
-    a->ended = a->failed = false;
-    a->user.ops = &user_ops;
-    a->wish.user = &a->user;
-    a->wish.done = on_done;
-    a->wish.backend = &fx.set->backends[0];
-    a->stream = upstream_pool_get(fx.pool, &a->wish);
-    assert_int_equal(a->n_done, 0);
-    return a;
-}
-
-static void send_request(struct asker *a)
-{
-    const struct http_head head = {.method = HTTP_METHOD_GET,
-                                   .method_text = VIEW("GET"),
-                                   .authority = VIEW("a.example"),
-                                   .path = VIEW("/")};
-
-    assert_int_equal(http_stream_send_head(a->stream, &head, true), SP_OK);
-}
-
-/* One whole exchange on the stream that `a` has. */
-static void exchange(struct asker *a, int fd)
-{
-    send_request(a);
-    fake_net_turn();
-    backend_reads_request(fd);
-    backend_answers(fd);
-    turn_until(&a->ended);
-    http_stream_release(a->stream);
-    a->stream = NULL;
-    fake_net_turn();
-}
-
-/* Asks, connects, exchanges. The backend's descriptor. */
-static int ask_and_exchange(unsigned i, int listener)
-{
-    struct asker *a = ask(i);
-    int fd;
-
-    assert_null(a->stream);
-    turn_until_done(a);
-    assert_non_null(a->stream);
-    fd = backend_accept(listener);
-    exchange(a, fd);
-    return fd;
-}
-
-static unsigned connections(unsigned server)
-{
-    return fx.set->backends[0].servers[server].connections;
-}
-
-static void name_server(unsigned i, const char *address)
-{
-    struct server_conf *conf = &fx.servers[i];
-
-    (void)snprintf(fx.names[i], sizeof(fx.names[i]), "%s", address);
-    conf->name = view_of(fx.names[i]);
-    conf->host = VIEW("127.0.0.1");
-    assert_int_equal(endpoint_parse(conf->name, &conf->endpoint), SP_OK);
-}
-
-static void open_server(unsigned i)
-{
-    char address[64];
-
-    fx.servers[i].port = 0;
-    fx.listeners[i] = listen_on("127.0.0.1", &fx.servers[i].port, 16);
-    (void)snprintf(address, sizeof(address), "127.0.0.1:%u", fx.servers[i].port);
-    name_server(i, address);
-}
-
-static void close_server(unsigned i)
-{
-    if (fx.listeners[i] > 0)
-        (void)close(fx.listeners[i]);
-    fx.listeners[i] = 0;
-}
-
-/* After the test has changed the configuration. */
-static void make_pool(void)
-{
-    fx.set = upstream_set_new(&fx.config);
-    assert_non_null(fx.set);
-    fx.pool = upstream_pool_new(&fx.np, fx.set);
-    assert_non_null(fx.pool);
-    fx.pool->resolver = &fake_resolver;
-}
-
-static void free_pool(void)
-{
-    upstream_pool_free(fx.pool);
-    fx.pool = NULL;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&fx, 0, sizeof(fx));
-    memset(&dns, 0, sizeof(dns));
-    fake_net_open();
-    net_processor_init(&fx.np, &tcp_net_processor_ops, fake_net_core());
-    for (unsigned i = 0; i < 3; i++)
-        open_server(i);
-    fx.backend = (struct backend_conf){.name = VIEW("app"),
-                                       .servers = fx.servers,
-                                       .n_servers = 1,
-                                       .connect_timeout_ms = 1000,
-                                       .response_timeout_ms = 5000,
-                                       .idle_timeout_ms = 5000,
-                                       .keep_alive = 4,
-                                       .keep_alive_timeout_ms = 30000};
-    fx.config = (struct config){
-        .refs = 1,
-        .backends = &fx.backend,
-        .n_backends = 1,
-        .limits = {.max_head_bytes = 8192, .max_fields = 50, .buffer_bytes = 65536}};
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    upstream_pool_free(fx.pool);
-    for (unsigned i = 0; i < 3; i++)
-        close_server(i);
-    fake_net_turn();
-    fake_net_close();
-    upstream_set_free(fx.set);
-    assert_int_equal(fx.config.refs, 1);
-    return 0;
-}
+/* Which connection a request gets: opened, used again, refused; and names. */
+#include "pool_fixture.h"
 
 /* ---- Connections and their reuse ---- */
 
@@ -369,7 +11,7 @@ static void a_connection_is_opened_and_used_again(void **state)
     (void)state;
     make_pool();
     fd = ask_and_exchange(0, fx.listeners[0]);
-    assert_ptr_equal(fx.askers[0].wish.server, &fx.set->backends[0].servers[0]);
+    assert_ptr_equal(fx.askers[0].wish.server, fx.set->backends[0].servers[0]);
     assert_int_equal(upstream_pool_idle_count(fx.pool), 1);
     assert_int_equal(connections(0), 1);
     a = ask(0);
@@ -561,7 +203,7 @@ static void a_refusal_is_told_and_marked(void **state)
     (void)state;
     close_server(0);
     make_pool();
-    server = &fx.set->backends[0].servers[0];
+    server = fx.set->backends[0].servers[0];
     a = ask(0);
     turn_until_done(a);
     assert_null(a->stream);
@@ -582,7 +224,7 @@ static void a_dead_server_is_passed_over_for_a_while(void **state)
     close_server(0);
     fx.backend.n_servers = 2;
     make_pool();
-    dead = &fx.set->backends[0].servers[0];
+    dead = fx.set->backends[0].servers[0];
     turn_until_done(ask(0));
     assert_int_equal(fx.askers[0].why, HTTP_ERROR_UPSTREAM_CONNECT);
     for (unsigned i = 0; i < 4; i++) {
@@ -606,7 +248,7 @@ static void a_server_that_is_back_is_used_again(void **state)
 
     (void)state;
     make_pool();
-    server = &fx.set->backends[0].servers[0];
+    server = fx.set->backends[0].servers[0];
     upstream_server_failed(server, fake_net_now_ms());
     (void)close(ask_and_exchange(0, fx.listeners[0])); /* the only one is never passed over */
     assert_int_equal(server->failures, 0);
@@ -623,7 +265,7 @@ static void what_was_tried_is_not_tried_while_others_are_left(void **state)
     for (unsigned i = 0; i < 4; i++) {
         fx.askers[0].wish.tried = 5;
         a = ask(0);
-        assert_ptr_equal(a->wish.server, &fx.set->backends[0].servers[1]);
+        assert_ptr_equal(a->wish.server, fx.set->backends[0].servers[1]);
         upstream_wish_cancel(&a->wish);
     }
     fx.askers[0].wish.tried = 7;
@@ -665,7 +307,7 @@ static void the_limit_of_connections_holds(void **state)
     b = ask(1);
     turn_until_done(b);
     assert_int_equal(b->why, HTTP_ERROR_UPSTREAM_LIMIT);
-    assert_int_equal(fx.set->backends[0].servers[0].failures, 0);
+    assert_int_equal(fx.set->backends[0].servers[0]->failures, 0);
     exchange(a, fd);
     b = ask(1);
     assert_non_null(b->stream); /* an idle one is within the limit */
@@ -681,11 +323,11 @@ static void a_full_server_is_left_for_another(void **state)
     fx.backend.n_servers = 2;
     fx.backend.max_connections = 1;
     make_pool();
-    fx.set->backends[0].servers[0].connections = 1; /* another thread's */
+    fx.set->backends[0].servers[0]->connections = 1; /* another thread's */
     a[0] = ask(0);
-    assert_ptr_equal(a[0]->wish.server, &fx.set->backends[0].servers[1]);
+    assert_ptr_equal(a[0]->wish.server, fx.set->backends[0].servers[1]);
     upstream_wish_cancel(&a[0]->wish);
-    fx.set->backends[0].servers[0].connections = 0;
+    fx.set->backends[0].servers[0]->connections = 0;
 }
 
 /* False: still waiting after a moment. */
@@ -746,12 +388,12 @@ static void a_failure_that_waits_to_be_told_can_be_cancelled(void **state)
     (void)state;
     fx.backend.max_connections = 1;
     make_pool();
-    fx.set->backends[0].servers[0].connections = 1;
+    fx.set->backends[0].servers[0]->connections = 1;
     a = ask(0);
     upstream_wish_cancel(&a->wish);
     fake_net_turn();
     assert_int_equal(a->n_done, 0);
-    fx.set->backends[0].servers[0].connections = 0;
+    fx.set->backends[0].servers[0]->connections = 0;
 }
 
 static void a_pool_may_end_before_what_it_gave_out(void **state)
@@ -880,7 +522,7 @@ static void addresses_are_tried_one_after_the_other(void **state)
     assert_non_null(a->stream);
     http_stream_release(a->stream);
     (void)close(backend_accept(fx.listeners[0]));
-    assert_int_equal(fx.set->backends[0].servers[0].failures, 0);
+    assert_int_equal(fx.set->backends[0].servers[0]->failures, 0);
     for (int i = 0; i < 4; i++) { /* the bad one is remembered */
         a = ask(0);
         assert_int_equal(a->wish.connecting->address, 1);
@@ -903,7 +545,7 @@ static void when_every_address_fails_the_server_has_failed(void **state)
     dns_says(SP_OK, addresses, 2);
     turn_until_done(a);
     assert_int_equal(a->why, HTTP_ERROR_UPSTREAM_CONNECT);
-    assert_int_equal(fx.set->backends[0].servers[0].failures, 1);
+    assert_int_equal(fx.set->backends[0].servers[0]->failures, 1);
     assert_int_equal(connections(0), 0);
 }
 
@@ -918,7 +560,7 @@ static void a_name_that_does_not_resolve_is_a_failure(void **state)
     dns_says(SP_DNS, NULL, 0);
     turn_until_done(a);
     assert_int_equal(a->why, HTTP_ERROR_UPSTREAM_CONNECT);
-    assert_int_equal(fx.set->backends[0].servers[0].failures, 1);
+    assert_int_equal(fx.set->backends[0].servers[0]->failures, 1);
 }
 
 static void resolving_counts_towards_the_connect_timeout(void **state)
@@ -991,7 +633,7 @@ static void connecting_survives_each_failed_allocation(void **state)
         assert_null(a->stream);
         assert_int_equal(a->why, HTTP_ERROR_NOMEM);
         assert_int_equal(connections(0), 0);
-        assert_int_equal(fx.set->backends[0].servers[0].failures, 0);
+        assert_int_equal(fx.set->backends[0].servers[0]->failures, 0);
     }
 }
 
@@ -1005,13 +647,13 @@ static void making_a_pool_survives_each_failed_allocation(void **state)
         bool hit;
 
         failing_alloc_arm(nth);
-        set = upstream_set_new(&fx.config);
+        set = upstream_set_new(&(struct upstream_set_options){.config = &fx.config});
         if (set != NULL)
-            pool = upstream_pool_new(&fx.np, set);
+            pool = upstream_pool_new(&(struct upstream_pool_options){.plain = &fx.np, .set = set});
         hit = failing_alloc_hit();
         assert_int_equal(pool == NULL, hit);
         upstream_pool_free(pool);
-        upstream_set_free(set);
+        upstream_set_unref(set);
         assert_int_equal(failing_alloc_live(), 0);
         assert_int_equal(fx.config.refs, 1);
         if (!hit)
@@ -1019,45 +661,43 @@ static void making_a_pool_survives_each_failed_allocation(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_connection_is_opened_and_used_again),
-        TEST(a_fresh_one_is_opened_when_asked_for),
-        TEST(the_newest_is_used_first),
-        TEST(one_that_the_backend_closes_is_forgotten),
-        TEST(one_that_speaks_unasked_is_forgotten),
-        TEST(only_so_many_are_kept),
-        TEST(none_is_kept_when_none_may_be),
-        TEST(an_idle_one_grows_old),
-        TEST(idle_ones_are_closed_on_demand),
-        TEST(an_aborted_exchange_gives_its_connection_back_to_nobody),
-        TEST(a_unix_socket_is_a_server_too),
-        TEST(servers_take_turns),
-        TEST(a_refusal_is_told_and_marked),
-        TEST(a_dead_server_is_passed_over_for_a_while),
-        TEST(a_server_that_is_back_is_used_again),
-        TEST(what_was_tried_is_not_tried_while_others_are_left),
-        TEST(pauses_grow_and_are_bounded),
-        TEST(the_limit_of_connections_holds),
-        TEST(a_full_server_is_left_for_another),
-        TEST(a_server_that_does_not_answer_is_given_up),
-        TEST(a_cancelled_wish_is_not_heard_of_again),
-        TEST(a_failure_that_waits_to_be_told_can_be_cancelled),
-        TEST(a_pool_may_end_before_what_it_gave_out),
-        TEST(a_name_is_resolved_once_for_many),
-        TEST(an_old_answer_is_used_while_a_new_one_is_on_its_way),
-        TEST(a_very_old_answer_is_waited_for_but_better_than_none),
-        TEST(addresses_are_tried_one_after_the_other),
-        TEST(when_every_address_fails_the_server_has_failed),
-        TEST(a_name_that_does_not_resolve_is_a_failure),
-        TEST(resolving_counts_towards_the_connect_timeout),
-        TEST(who_waits_for_a_name_may_leave),
-        TEST(a_resolver_without_memory_is_told),
-        TEST(connecting_survives_each_failed_allocation),
-        TEST(making_a_pool_survives_each_failed_allocation),
+        pool_test(a_connection_is_opened_and_used_again),
+        pool_test(a_fresh_one_is_opened_when_asked_for),
+        pool_test(the_newest_is_used_first),
+        pool_test(one_that_the_backend_closes_is_forgotten),
+        pool_test(one_that_speaks_unasked_is_forgotten),
+        pool_test(only_so_many_are_kept),
+        pool_test(none_is_kept_when_none_may_be),
+        pool_test(an_idle_one_grows_old),
+        pool_test(idle_ones_are_closed_on_demand),
+        pool_test(an_aborted_exchange_gives_its_connection_back_to_nobody),
+        pool_test(a_unix_socket_is_a_server_too),
+        pool_test(servers_take_turns),
+        pool_test(a_refusal_is_told_and_marked),
+        pool_test(a_dead_server_is_passed_over_for_a_while),
+        pool_test(a_server_that_is_back_is_used_again),
+        pool_test(what_was_tried_is_not_tried_while_others_are_left),
+        pool_test(pauses_grow_and_are_bounded),
+        pool_test(the_limit_of_connections_holds),
+        pool_test(a_full_server_is_left_for_another),
+        pool_test(a_server_that_does_not_answer_is_given_up),
+        pool_test(a_cancelled_wish_is_not_heard_of_again),
+        pool_test(a_failure_that_waits_to_be_told_can_be_cancelled),
+        pool_test(a_pool_may_end_before_what_it_gave_out),
+        pool_test(a_name_is_resolved_once_for_many),
+        pool_test(an_old_answer_is_used_while_a_new_one_is_on_its_way),
+        pool_test(a_very_old_answer_is_waited_for_but_better_than_none),
+        pool_test(addresses_are_tried_one_after_the_other),
+        pool_test(when_every_address_fails_the_server_has_failed),
+        pool_test(a_name_that_does_not_resolve_is_a_failure),
+        pool_test(resolving_counts_towards_the_connect_timeout),
+        pool_test(who_waits_for_a_name_may_leave),
+        pool_test(a_resolver_without_memory_is_told),
+        pool_test(connecting_survives_each_failed_allocation),
+        pool_test(making_a_pool_survives_each_failed_allocation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

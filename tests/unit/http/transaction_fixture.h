@@ -42,7 +42,7 @@ static inline struct http_stream *source_get(struct upstream_source *super, stru
 
     assert_null(source->wish);
     source->n_gets++;
-    w->server = &w->backend->servers[(source->n_gets - 1) % w->backend->conf->n_servers];
+    w->server = w->backend->servers[(source->n_gets - 1) % w->backend->conf->n_servers];
     if (now != NULL) {
         source->at_once = NULL;
         now->stream.user = w->user;
@@ -207,7 +207,7 @@ static inline int setup(void **state)
                                 .backends = &fx.backend,
                                 .n_backends = 1};
     fx.port = (struct http_port){.conf = &fx.port_conf, .config = &fx.config, .tls = true};
-    fx.set = upstream_set_new(&fx.config);
+    fx.set = upstream_set_new(&(struct upstream_set_options){.config = &fx.config});
     fx.backend.n_servers = 1; /* a test may use more of those that the set knows */
     fx.source.super.ops = &source_ops;
     fx.env = (struct transaction_env){.config = &fx.config,
@@ -237,7 +237,7 @@ static inline int teardown(void **state)
     for (unsigned i = 0; i < fx.n_backends; i++)
         fake_stream_fini(&fx.backends[i]);
     router_free(router);
-    upstream_set_free(fx.set);
+    upstream_set_unref(fx.set);
     iobuf_thread_fini();
     assert_int_equal(fx.config.refs, 1);
     return 0;
