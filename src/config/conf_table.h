@@ -49,9 +49,9 @@ struct conf_kind {
     bool lower;                /* upper case means the same: kept in lower case */
 };
 
-/* What of a running program a change of a key touches: a part of it (config/diff.h). A row that says
- * nothing is as the row above it, in whose object it stands; at the top of the file that is the
- * process itself, which only a restart changes. */
+/* What of a running program a change of a key touches: a part of it (config/diff.h). A row that
+ * says nothing is as the row above it, in whose object it stands; at the top of the file that is
+ * the process itself, which only a restart changes. */
 enum conf_touches {
     CONF_TOUCHES_AS_ABOVE,
     CONF_TOUCHES_NOTHING, /* but by way of the rows that inherit it */
@@ -68,8 +68,8 @@ static inline enum config_part conf_part_of(enum conf_touches touches)
 struct conf_row {
     enum conf_touches touches;
     enum conf_touches opens; /* maps: what a member that is added or removed touches */
-    bool at_start;    /* a change takes effect when the program is started anew */
-    const char *name; /* the key */
+    bool at_start;           /* a change takes effect when the program is started anew */
+    const char *name;        /* the key */
     enum conf_type type;
     const char *unit;     /* of a number; NULL: none */
     const char *help;     /* one or two sentences for a person */
@@ -113,7 +113,7 @@ struct conf_table {
 };
 
 /* The parts of a row that belong together. `key` is its name. */
-#define CONF_TOUCHES(part) .touches = CONF_TOUCHES_##part
+#define CONF_TOUCHES(part)     .touches = CONF_TOUCHES_##part
 #define CONF_FIELD(s, field)   .offset = offsetof(s, field), .size = sizeof(((s *)0)->field)
 /* Where the field is a pointer. */
 #define CONF_POINTER(s, field) .offset = offsetof(s, field), .size = sizeof(void *)
