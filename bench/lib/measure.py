@@ -35,6 +35,17 @@ def _tasks(pid):
         return []
 
 
+def thread_seconds(pids, prefix):
+    """CPU time of the threads whose names begin so."""
+    total = 0.0
+    for pid in pids:
+        for task in _tasks(pid):
+            with open(f"{task}/comm", encoding="ascii") as file:
+                if file.read().startswith(prefix):
+                    total += _schedstat(f"{task}/schedstat", 0.0)
+    return total
+
+
 def _schedstat(path, otherwise):
     try:
         with open(path, encoding="ascii") as file:

@@ -64,6 +64,10 @@ class Peer:
     def environment(self, s):
         return {}
 
+    def with_settings(self, settings):
+        """Another peer, which differs in these, "key=value"."""
+        raise procs.ProcessFailed(f"{self.name} takes no settings: {settings}")
+
 
 def _write(path, text):
     path.write_text(text, encoding="utf-8")
@@ -291,8 +295,14 @@ class Sallyport(Peer):
     version_args = ["version"]
     ssl_per_worker = 1
 
-    def __init__(self, program):
+    def __init__(self, program, settings=()):
         self._path = program
+        self._settings = settings
+        self.name = "+".join([self.name, *settings])
+
+    def with_settings(self, settings):
+        """Keys of the configuration: "threads.ssl_nice=19"."""
+        return type(self)(self._path, settings)
 
     def path(self):
         return self._path
@@ -313,6 +323,13 @@ class Sallyport(Peer):
             "threads": {"net": s.workers, "ssl": s.workers * self.ssl_per_worker},
             "log": {"levels": "warn"},
         }
+        for setting in self._settings:
+            path, _, value = setting.partition("=")
+            *objects, key = path.split(".")
+            at = config
+            for name in objects:
+                at = at.setdefault(name, {})
+            at[key] = json.loads(value)
         return [self.path(), "run", "-c", _write(s.dir / "sallyport.json", json.dumps(config))]
 
 

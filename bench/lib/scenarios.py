@@ -105,6 +105,29 @@ def churn(rate):
     return run
 
 
+def busy_data(kind):
+    """Both in a closed loop: data that alone would take the whole core, and handshakes that would."""
+    def run(bench, peer):
+        seconds = bench.generator_seconds()
+        with bench.running(peer, bench.one(kind)) as proxy:
+            data = bench.wrk(proxy, 64, seconds, "/", "-s", __file__.replace("scenarios.py", "pipeline.lua"))
+            time.sleep(bench.times.warm)
+            generator = bench.load("handshakes", proxy, "--duration", seconds - bench.times.warm - 1,
+                                   "--warmup", 0.5, "--connections", 32)
+            try:
+                before = measure.thread_seconds(proxy.pids(), "[ET_SSL")
+                span = bench.span(proxy)
+                share = (measure.thread_seconds(proxy.pids(), "[ET_SSL") - before) / (
+                    span.seconds + bench.times.warm)
+                said = generator.result()
+            finally:
+                data.stop()
+            done = said["per_second"]
+            return dict(done=done, took=said["handshake_ms"]["p50"], failed=said["failed"],
+                        data=span.requests / span.seconds - done, share=share, busy=span.busy)
+    return run
+
+
 def idle():
     """Each made one request. What the kernel holds for a socket is not in it."""
     def run(bench, peer):
@@ -190,6 +213,12 @@ ALL = [
              "due to the end of the answer.", churn(500),
              [Column("us", "CPU µs"), Column("p50", "p50 ms", "{:.2f}"), Column("p99", "p99 ms", "{:.2f}"),
               Column("failed", "failed", "{:.0f}"), BUSY]),
+    Scenario("busy-data", "Handshakes beside data that takes a whole core",
+             "wrk with 64 connections, 16 requests at a time, and 32 clients that shake hands (RSA-2048, full, one request), both "
+             "in a closed loop.", busy_data("rsa"),
+             [Column("done", "handshakes/s", "{:,.0f}", "high"),
+              Column("share", "handshake threads' share of the core", "{:.0%}", ""), Column("took", "handshake ms", "{:,.0f}"),
+              Column("failed", "failed", "{:.0f}"), Column("data", "requests/s", "{:,.0f}", "high"), BUSY]),
     Scenario("download-1m", "1 MiB downloads", "wrk, 8 connections.",
              transfer("/bytes/1048576", 8), TRANSFER_COLUMNS, "ms"),
     Scenario("download-100m", "100 MiB downloads", "wrk, 4 connections.",
