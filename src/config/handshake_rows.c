@@ -4,7 +4,7 @@
 
 /* clang-format off */
 static const struct conf_row rows[] = {
-    {INT(budget_us, 50, 1000000, 500, "us",
+    {INT(budget_us, 50, 1000000, 250, "us",
         "Time for handshakes in one turn of a loop that has data to carry as well.")},
     {INT(min_share_percent, 0, 50, 5, "percent",
         "Of a core, what the handshakes of a thread get at least while some wait, however busy the "
