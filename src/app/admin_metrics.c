@@ -130,7 +130,7 @@ static uint64_t failures_of(const struct upstream_server *server)
 static void put_servers(FILE *out, const struct server *s, const char *name, const char *help,
                         server_value value)
 {
-    const struct upstream_set *set = s->service.set;
+    const struct upstream_set *set = s->service.options.set;
 
     put_help(out, name, "gauge", help);
     for (uint32_t b = 0; b < set->config->n_backends; b++) {
@@ -141,7 +141,7 @@ static void put_servers(FILE *out, const struct server *s, const char *name, con
             put_label(out, "backend", backend->conf->name);
             (void)putc(',', out);
             put_label(out, "server", backend->conf->servers[i].name);
-            (void)fprintf(out, "} %" PRIu64 "\n", value(&backend->servers[i]));
+            (void)fprintf(out, "} %" PRIu64 "\n", value(backend->servers[i]));
         }
     }
 }

@@ -294,7 +294,7 @@ static void write_server(struct json_writer *j, const struct server_conf *conf,
 
 static void write_backends(struct json_writer *j, const struct server *s)
 {
-    const struct upstream_set *set = s->service.set;
+    const struct upstream_set *set = s->service.options.set;
 
     json_array(j, "backends");
     for (uint32_t b = 0; b < set->config->n_backends; b++) {
@@ -304,7 +304,7 @@ static void write_backends(struct json_writer *j, const struct server *s)
         json_text(j, "name", backend->conf->name);
         json_array(j, "servers");
         for (uint32_t i = 0; i < backend->conf->n_servers; i++)
-            write_server(j, &backend->conf->servers[i], &backend->servers[i]);
+            write_server(j, &backend->conf->servers[i], backend->servers[i]);
         json_end(j);
         json_end(j);
     }
