@@ -34,6 +34,7 @@ void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,
     atomic_init(&na->connections, 0);
     atomic_init(&na->stopping, false);
     atomic_init(&na->broken, false);
+    atomic_init(&na->begun, false);
 }
 
 void net_accept_fini(struct net_accept *na)
@@ -45,6 +46,8 @@ void net_accept_fini(struct net_accept *na)
         (void)close(na->fd);
     free(na->slots);
     free(na->dedicated);
+    if (na->options.release_user != NULL)
+        na->options.release_user(na->options.user);
 }
 
 void net_accept_release_fd(struct net_accept *na)
@@ -456,70 +459,123 @@ static void slot_init(struct net_accept_slot *slot, struct net_accept *na, struc
     slot->full_since_ms = 0;
 }
 
-/* With SO_REUSEPORT each thread has a socket; the first one is already open and says which port. */
-static int slot_socket(struct net_accept *na, int i, const char **what)
+/* One more socket: another listener's i-th, or a new one. */
+static int open_socket(struct net_accept *na, int i, const char **what)
 {
+    const struct net_accept *from = na->options.successor_of;
     struct net_accept_options options = na->options;
     struct endpoint bound;
 
-    if (i == 0) {
-        int fd = na->fd;
-
-        na->fd = -1;
-        return fd;
+    if (from != NULL) {
+        na->bound = from->bound;
+        return net_socket_inherit(from->own_sockets ? from->slots[i].fd : from->fd, &na->bound,
+                                  what);
     }
-    options.endpoint = na->bound;
+    if (i == 0)
+        return net_socket_listen(&options, na->own_sockets, &na->bound, what);
+    options.endpoint = na->bound; /* the first one says which port */
     return net_socket_listen(&options, true, &bound, what);
 }
 
-static enum sp_err open_slots(struct net_accept *na, int n, bool own_sockets, const char **what)
+static enum sp_err open_slots(struct net_accept *na, int n, const char **what)
 {
     struct thread_group *group = &na->np->core->ep->groups[na->event_type];
 
     na->slots = calloc((size_t)n, sizeof(*na->slots));
     if (na->slots == NULL)
         return SP_NOMEM;
+    if (!na->own_sockets)
+        na->fd = open_socket(na, 0, what);
     for (int i = 0; i < n; i++) {
-        int fd = own_sockets ? slot_socket(na, i, what) : na->fd;
+        int fd = na->own_sockets ? open_socket(na, i, what) : na->fd;
 
         if (fd < 0)
             return SP_SYSCALL;
-        slot_init(&na->slots[i], na, group->threads[i], fd, own_sockets);
+        slot_init(&na->slots[i], na, group->threads[i], fd, na->own_sockets);
         na->n_slots++;
     }
-    for (int i = 0; i < n; i++) {
-        (void)net_accept_ref(na);
-        net_accept_hold_fd(na);
-        ethread_post(na->slots[i].thread, &na->slots[i].start);
-    }
-    na->started = true;
     return SP_OK;
+}
+
+static enum sp_err open_dedicated(struct net_accept *na, const char **what)
+{
+    na->fd = open_socket(na, 0, what);
+    if (na->fd < 0)
+        return SP_SYSCALL;
+    *what = "start";
+    return net_accept_open_dedicated(na);
+}
+
+/* What a socket is bound to, and how many there are, cannot be changed while it is open. */
+static bool can_succeed(const struct net_accept *na, int n, const char **what)
+{
+    const struct net_accept *from = na->options.successor_of;
+    const struct accept_options *a = &na->options.accept;
+    const struct accept_options *b;
+
+    if (from == NULL)
+        return true;
+    b = &from->options.accept;
+    errno = EBUSY;
+    *what = "accept.localhost_only, accept.transparent and accept.fd stay while the port is open";
+    if (a->localhost_only != b->localhost_only || a->transparent != b->transparent ||
+        a->fd != b->fd)
+        return false;
+    *what = "accept.reuse_port stays while the port is open";
+    return na->own_sockets == from->own_sockets && (!na->own_sockets || from->n_slots == n);
+}
+
+static bool has_own_sockets(const struct net_accept_options *o)
+{
+    return o->accept.mode == ACCEPT_PER_THREAD && o->accept.reuse_port && o->accept.fd < 0 &&
+           o->endpoint.sa.sa_family != AF_UNIX;
 }
 
 enum sp_err net_accept_open(struct net_accept *na, const char **what)
 {
-    const struct accept_options *a = &na->options.accept;
-    struct thread_group *group = &na->np->core->ep->groups[na->event_type];
-    bool own_sockets = a->mode == ACCEPT_PER_THREAD && a->reuse_port && a->fd < 0 &&
-                       na->options.endpoint.sa.sa_family != AF_UNIX;
+    const struct thread_group *group = &na->np->core->ep->groups[na->event_type];
+    enum sp_err err = SP_INVALID;
 
-    na->fd = net_socket_listen(&na->options, own_sockets, &na->bound, what);
-    if (na->fd < 0)
+    na->own_sockets = has_own_sockets(&na->options);
+    na->inherited = na->options.successor_of != NULL;
+    if (!can_succeed(na, group->n, what))
         return SP_SYSCALL;
-    *what = "start";
-    switch (a->mode) {
-    case ACCEPT_PER_THREAD: return open_slots(na, group->n, own_sockets, what);
-    case ACCEPT_SINGLE: return open_slots(na, 1, false, what);
-    case ACCEPT_DEDICATED: return net_accept_open_dedicated(na);
+    switch (na->options.accept.mode) {
+    case ACCEPT_PER_THREAD: err = open_slots(na, group->n, what); break;
+    case ACCEPT_SINGLE: err = open_slots(na, 1, what); break;
+    case ACCEPT_DEDICATED: err = open_dedicated(na, what); break;
     }
-    return SP_INVALID;
+    na->options.successor_of = NULL;
+    return err;
+}
+
+/* From here on the sockets have the options of this listener; the other one stops soon. */
+static void retune(const struct net_accept *na)
+{
+    if (!na->own_sockets)
+        net_socket_retune(na->fd, &na->options);
+    for (int i = 0; na->own_sockets && i < na->n_slots; i++)
+        net_socket_retune(na->slots[i].fd, &na->options);
+}
+
+void net_accept_begin(struct net_accept *na)
+{
+    if (na->inherited)
+        retune(na);
+    atomic_store_explicit(&na->begun, true, memory_order_release);
+    for (int i = 0; i < na->n_slots; i++) {
+        (void)net_accept_ref(na);
+        net_accept_hold_fd(na);
+        ethread_post(na->slots[i].thread, &na->slots[i].start);
+    }
+    net_accept_begin_dedicated(na);
 }
 
 void net_accept_stop(struct net_accept *na)
 {
     if (atomic_exchange_explicit(&na->stopping, true, memory_order_acq_rel))
         return;
-    if (na->started)
+    if (atomic_load_explicit(&na->begun, memory_order_acquire))
         for (int i = 0; i < na->n_slots; i++)
             ethread_post(na->slots[i].thread, &na->slots[i].stop);
     net_accept_stop_dedicated(na);

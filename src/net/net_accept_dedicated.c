@@ -87,6 +87,8 @@ static int accept_loop(struct continuation *c, int event, void *data)
     struct ethread *t = data;
 
     (void)event;
+    while (goes_on(na, t) && !is_set(&na->begun))
+        wait_for(na, t, false, -1);
     while (goes_on(na, t)) {
         int64_t rest_ms = 0;
 
@@ -96,7 +98,7 @@ static int accept_loop(struct continuation *c, int event, void *data)
         if (rest_ms > 0)
             wait_for(na, t, false, (int)rest_ms);
     }
-    if (is_set(&na->stopping) && !is_set(&na->broken))
+    if (is_set(&na->begun) && is_set(&na->stopping) && !is_set(&na->broken))
         accept_last(na);
     net_accept_release_fd(na);
     net_accept_unref(na);
@@ -128,6 +130,12 @@ enum sp_err net_accept_open_dedicated(struct net_accept *na)
         net_accept_unref(na);
     }
     return err;
+}
+
+void net_accept_begin_dedicated(struct net_accept *na)
+{
+    for (int i = 0; i < na->n_dedicated; i++)
+        ethread_wake(na->dedicated[i]);
 }
 
 void net_accept_stop_dedicated(struct net_accept *na)

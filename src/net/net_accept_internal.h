@@ -27,5 +27,7 @@ void net_accept_release_fd(struct net_accept *na);
 
 struct ethread *net_accept_next_thread(struct net_accept *na);
 
+/* The threads are made and wait for net_accept_begin_dedicated(). */
 enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
+void net_accept_begin_dedicated(struct net_accept *na);
 void net_accept_stop_dedicated(struct net_accept *na);

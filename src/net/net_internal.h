@@ -88,6 +88,11 @@ void net_accept_slot_run(struct net_accept_slot *slot);
 /* net_socket.c. On failure *what names the call, errno is set, and -1 is returned. */
 int net_socket_listen(const struct net_accept_options *options, bool reuse_port,
                       struct endpoint *bound, const char **what);
+/* A descriptor of our own of an open listening socket, which has to be bound to `bound`. */
+int net_socket_inherit(int fd, const struct endpoint *bound, const char **what);
+/* Such a socket gets the options, those that are off included; what the system refuses is logged.
+ * What the system decides by itself (buffer sizes, congestion control) stays where it was set. */
+void net_socket_retune(int fd, const struct net_accept_options *options);
 /* What every accepted socket gets. Best effort: what the system refuses is logged once. */
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options);
 /* RST instead of FIN. */

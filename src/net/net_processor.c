@@ -62,9 +62,9 @@ void net_processor_init(struct net_processor *np, const struct net_processor_ops
     np->core = core;
 }
 
-struct net_accept *net_processor_main_accept(struct net_processor *np,
-                                             const struct net_accept_options *options,
-                                             const char **err_text)
+struct net_accept *net_processor_listen(struct net_processor *np,
+                                        const struct net_accept_options *options,
+                                        const char **err_text)
 {
     static _Thread_local char text[160];
     struct net_accept *na = np->ops->create_net_accept(np, options);
@@ -76,8 +76,20 @@ struct net_accept *net_processor_main_accept(struct net_processor *np,
     (void)snprintf(text, sizeof(text), "%s: %s", what, strerrordesc_np(errno));
     *err_text = text;
     if (na != NULL) {
+        na->options.release_user = NULL; /* still the caller's */
         net_accept_stop(na);
         net_accept_unref(na);
     }
     return NULL;
+}
+
+struct net_accept *net_processor_main_accept(struct net_processor *np,
+                                             const struct net_accept_options *options,
+                                             const char **err_text)
+{
+    struct net_accept *na = net_processor_listen(np, options, err_text);
+
+    if (na != NULL)
+        net_accept_begin(na);
+    return na;
 }

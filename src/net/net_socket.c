@@ -46,37 +46,51 @@ static bool set_tos(int fd, int family, uint32_t tos)
     return set_int(fd, IPPROTO_IP, IP_TOS, (int)tos) || family == AF_INET6;
 }
 
-/* Before bind: what a listener hands down to the sockets that it accepts (tcp(7), socket(7)). */
-static void tune_listener(int fd, const struct net_accept_options *options)
+/* What a listener hands down to the sockets that it accepts (tcp(7), socket(7)): before bind, and
+ * what is off need not be said; or later, and then it has to be (`anew`). */
+static void tune_tcp(int fd, const struct net_accept_options *options, bool anew)
+{
+    const struct accept_options *a = &options->accept;
+
+    if ((a->tcp_nodelay || anew) && !set_int(fd, IPPROTO_TCP, TCP_NODELAY, a->tcp_nodelay))
+        warn_option("tcp_nodelay", options);
+    if ((a->tcp_keepalive_s != 0 || anew) &&
+        !(set_int(fd, SOL_SOCKET, SO_KEEPALIVE, a->tcp_keepalive_s != 0) &&
+          (a->tcp_keepalive_s == 0 ||
+           set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)a->tcp_keepalive_s))))
+        warn_option("tcp_keepalive", options);
+    if ((a->notsent_lowat_bytes != 0 || anew) &&
+        !set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)a->notsent_lowat_bytes))
+        warn_option("notsent_lowat", options);
+    if ((a->defer_accept_s != 0 || anew) &&
+        !set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)a->defer_accept_s))
+        warn_option("defer_accept", options);
+    if ((a->fast_open != 0 || anew) && !set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, (int)a->fast_open))
+        warn_option("fast_open", options);
+    if (a->congestion.len != 0 && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, a->congestion.p,
+                                             (socklen_t)a->congestion.len) != 0)
+        warn_option("congestion", options);
+}
+
+static void tune_listener(int fd, const struct net_accept_options *options, bool anew)
 {
     const struct accept_options *a = &options->accept;
     int family = options->endpoint.sa.sa_family;
+    int mark = 0;
+    socklen_t len = sizeof(mark);
 
     set_buffer(fd, SO_RCVBUF, a->recv_buffer_bytes);
     set_buffer(fd, SO_SNDBUF, a->send_buffer_bytes);
     if (!is_ip(&options->endpoint))
         return;
-    if (a->tcp_nodelay && !set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1))
-        warn_option("tcp_nodelay", options);
-    if (a->tcp_keepalive_s != 0 &&
-        !(set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
-          set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)a->tcp_keepalive_s)))
-        warn_option("tcp_keepalive", options);
-    if (a->notsent_lowat_bytes != 0 &&
-        !set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)a->notsent_lowat_bytes))
-        warn_option("notsent_lowat", options);
-    if (a->defer_accept_s != 0 &&
-        !set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)a->defer_accept_s))
-        warn_option("defer_accept", options);
-    if (a->fast_open != 0 && !set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, (int)a->fast_open))
-        warn_option("fast_open", options);
-    if (a->mark != 0 && !set_int(fd, SOL_SOCKET, SO_MARK, (int)a->mark))
+    tune_tcp(fd, options, anew);
+    /* Only who may set a mark may take it off, so that is tried where there is one. */
+    if (anew)
+        (void)getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len);
+    if ((a->mark != 0 || mark != 0) && !set_int(fd, SOL_SOCKET, SO_MARK, (int)a->mark))
         warn_option("mark", options);
-    if (a->tos != 0 && !set_tos(fd, family, a->tos))
+    if ((a->tos != 0 || anew) && !set_tos(fd, family, a->tos))
         warn_option("tos", options);
-    if (a->congestion.len != 0 && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, a->congestion.p,
-                                             (socklen_t)a->congestion.len) != 0)
-        warn_option("congestion", options);
 }
 
 /* Where binding would mean something else without it, so a refusal is an error. */
@@ -131,7 +145,31 @@ static void remove_stale_unix(const struct endpoint *e)
     (void)close(fd);
 }
 
-/* "user", "user:group" or ":group". At start, before threads: the lookups may read files. */
+#define LOOKUP_BYTES 4096
+
+static bool lookup_group(const char *name, gid_t *gid)
+{
+    struct group entry, *found = NULL;
+    char buffer[LOOKUP_BYTES];
+
+    if (getgrnam_r(name, &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL)
+        return false;
+    *gid = found->gr_gid;
+    return true;
+}
+
+static bool lookup_user(const char *name, uid_t *uid)
+{
+    struct passwd entry, *found = NULL;
+    char buffer[LOOKUP_BYTES];
+
+    if (getpwnam_r(name, &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL)
+        return false;
+    *uid = found->pw_uid;
+    return true;
+}
+
+/* "user", "user:group" or ":group". Reads files: not on a net thread. */
 static bool lookup_owner(struct view text, uid_t *uid, gid_t *gid)
 {
     char name[128];
@@ -144,23 +182,10 @@ static bool lookup_owner(struct view text, uid_t *uid, gid_t *gid)
     memcpy(name, text.p, text.len);
     name[text.len] = '\0';
     group = strchr(name, ':');
-    if (group != NULL) {
-        struct group *gr;
-
+    if (group != NULL)
         *group++ = '\0';
-        gr = getgrnam(group); // NOLINT(concurrency-mt-unsafe): before the threads start
-        if (gr == NULL)
-            return false;
-        *gid = gr->gr_gid;
-    }
-    if (name[0] != '\0') {
-        struct passwd *pw = getpwnam(name); // NOLINT(concurrency-mt-unsafe)
-
-        if (pw == NULL)
-            return false;
-        *uid = pw->pw_uid;
-    }
-    return true;
+    return (group == NULL || lookup_group(group, gid)) &&
+           (name[0] == '\0' || lookup_user(name, uid));
 }
 
 static bool set_unix_access(const struct net_accept_options *options, const char **what)
@@ -187,7 +212,7 @@ static bool bind_and_listen(int fd, const struct net_accept_options *options, bo
 
     if (!require_options(fd, options, reuse_port, what))
         return false;
-    tune_listener(fd, options);
+    tune_listener(fd, options, false);
     if (is_unix)
         remove_stale_unix(&e);
     *what = "bind";
@@ -227,7 +252,7 @@ static int take_over(const struct net_accept_options *options, struct endpoint *
         (void)close(fd);
         return -1;
     }
-    tune_listener(fd, options);
+    tune_listener(fd, options, false);
     read_bound(fd, bound);
     return fd;
 }
@@ -251,6 +276,44 @@ int net_socket_listen(const struct net_accept_options *options, bool reuse_port,
     }
     read_bound(fd, bound);
     return fd;
+}
+
+static bool is_bound_to(int fd, const struct endpoint *bound)
+{
+    struct endpoint found;
+
+    read_bound(fd, &found);
+    return found.len == bound->len && memcmp(&found.storage, &bound->storage, found.len) == 0;
+}
+
+/* Looked at once it is ours: the other listener may have broken down and its number be another's
+ * by now. */
+int net_socket_inherit(int fd, const struct endpoint *bound, const char **what)
+{
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+
+    *what = "the listener that is open";
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return -1;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0 &&
+        is_bound_to(fd, bound))
+        return fd;
+    (void)close(fd);
+    errno = EBADF;
+    return -1;
+}
+
+void net_socket_retune(int fd, const struct net_accept_options *options)
+{
+    const char *what = "";
+
+    tune_listener(fd, options, true);
+    if (listen(fd, (int)options->accept.backlog) != 0)
+        warn_option("backlog", options);
+    if (options->endpoint.sa.sa_family == AF_UNIX && !set_unix_access(options, &what))
+        warn_option(what, options);
 }
 
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options)

@@ -1,7 +1,9 @@
 /* A listener: makes connections of what arrives on one address.
  *
- * Life: net_processor_main_accept() opens it and puts it where its mode says; net_accept_stop()
- * takes it from every thread; freed with its last connection (each holds a reference).
+ * Life: net_processor_listen() opens its sockets; net_accept_begin() puts it where its mode says;
+ * net_accept_stop() takes it from every thread; freed with its last connection (each holds a
+ * reference). Another one with other options may go on with its sockets (successor_of), so that
+ * nobody who connects meanwhile is refused: open that one, begin it, then stop this one.
  * NET_EVENT_ACCEPT is called on the data thread that owns the new connection, from several threads
  * at once: the continuation must not change itself. */
 #pragma once
@@ -22,6 +24,12 @@ struct net_accept_options {
     void *user;                /* borrowed; the port, for whoever handles the connection */
     struct ssl_port *tls;      /* borrowed (tls/ssl_port.h); NULL on a plain port */
     struct view label;         /* port's name, for logs; borrowed */
+    /* Called with `user` when the listener and all of its connections are gone; any thread. Not when
+     * it could not be opened. NULL: nobody wants to know. */
+    void (*release_user)(void *user);
+    /* Read while it is opened: a listener that is open and not stopped, whose sockets this one goes
+     * on with. NULL: it has sockets of its own. */
+    const struct net_accept *successor_of;
 };
 
 struct net_accept_ops {
@@ -57,19 +65,25 @@ struct net_accept {
     atomic_uint fd_users; /* who may still accept on `fd`; the last one closes it */
     atomic_uint refs;
     atomic_uint connections; /* open, made by this listener */
-    bool started; /* the slots are in the threads' hands */
+    bool own_sockets;        /* each slot has one */
+    bool inherited;          /* the sockets are those of another listener as well */
+    atomic_bool begun;       /* it accepts; the slots are in the threads' hands */
     atomic_bool stopping;
     atomic_bool broken; /* NET_EVENT_ACCEPT_FAILED was called, once */
 };
 
 struct net_accept *net_accept_ref(struct net_accept *na);
 void net_accept_unref(struct net_accept *na);
+/* Starts accepting, with the options of this listener where it has inherited its sockets. Once, any
+ * thread; takes effect within a turn. */
+void net_accept_begin(struct net_accept *na);
 /* No further connection, and the address is free for others; connections that exist go on, and
- * those that the system had completed are still accepted. Any thread; takes effect within a turn.
+ * those that the system had completed are still accepted, if it had begun. Any thread; takes effect
+ * within a turn.
  * Required before the last net_accept_unref() of a listener that was opened. */
 void net_accept_stop(struct net_accept *na);
-/* Opens the socket and starts accepting in the mode that the options ask for. On failure *what
- * names the call and errno is set. For net_processor_main_accept(). */
+/* Opens the sockets and whatever accepting in the mode of the options takes. On failure *what names
+ * the call and errno is set. For net_processor_listen(). */
 enum sp_err net_accept_open(struct net_accept *na, const char **what) SP_MUST_CHECK;
 /* For subclasses. */
 void net_accept_init(struct net_accept *na, const struct net_accept_ops *ops,

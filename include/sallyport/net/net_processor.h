@@ -40,9 +40,14 @@ void net_processor_init(struct net_processor *np, const struct net_processor_ops
                         struct net_core *core);
 extern const struct net_processor_ops tcp_net_processor_ops;
 
-/* Opens a listener and starts accepting; the caller owns one reference (net_accept_unref). Before
- * or after the threads started. On failure *err_text says what failed ("bind: Address already in
+/* Opens a listener, which accepts nobody yet: who connects waits in the kernel. The caller owns one
+ * reference, and calls net_accept_stop() before it gives that back (net_accept_unref). Before or
+ * after the threads started. On failure *err_text says what failed ("bind: Address already in
  * use"), for a person; static or thread-local. */
+struct net_accept *net_processor_listen(struct net_processor *np,
+                                        const struct net_accept_options *options,
+                                        const char **err_text) SP_MUST_CHECK;
+/* The same, and it accepts. */
 struct net_accept *net_processor_main_accept(struct net_processor *np,
                                              const struct net_accept_options *options,
                                              const char **err_text) SP_MUST_CHECK;
