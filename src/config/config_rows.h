@@ -16,6 +16,7 @@ extern const struct conf_table conf_accept_table;
 extern const struct conf_table conf_admin_table;
 extern const struct conf_table conf_handshake_table;
 extern const struct conf_table conf_limits_table;
+extern const struct conf_table conf_http2_table;
 extern const struct conf_table conf_bundle_table;
 extern const struct conf_table conf_backend_table;
 extern const struct conf_table conf_port_table;
