@@ -6,7 +6,7 @@
 /* The one place that says what protocols there are. */
 static const struct conf_word protocols[] = {
     {"http/1.1", ALPN_HTTP11, NULL},
-    {"h2", ALPN_H2, "HTTP/2 is not built in this version: leave \"h2\" out"},
+    {"h2", ALPN_H2, NULL},
 };
 
 /* "443": all addresses of both families, or the unix socket, or an address. */
@@ -68,6 +68,9 @@ static void port_finish(struct conf_reader *r, const struct conf_path *at, void 
     finish_endpoint(r, at, port);
     if (port->tls)
         finish_bundles(r, at, port);
+    if (port->tls && port->h2c)
+        conf_error(r, &(struct conf_path){.up = at, .key = "h2c"},
+                   "\"h2c\" is only for a port with \"tls\": false; with TLS, \"alpn\" has \"h2\"");
     if (port->redirect_to_port != 0 && port->n_endpoints > 0 &&
         port->redirect_to_port == endpoint_port(&port->endpoints[0]))
         conf_error(r, &(struct conf_path){.up = at, .key = "redirect_to_port"},
@@ -97,7 +100,10 @@ static const struct conf_row rows[] = {
         .only_with = "tls"},
     {.name = "alpn", .type = CONF_FLAGS, CONF_FIELD(P, tls_conf.alpn), CONF_WORDS(protocols),
         .help = "Protocols that are offered.",
-        .def = ALPN_HTTP11, .min = 1, .only_with = "tls"},
+        .def = ALPN_HTTP11 | ALPN_H2, .min = 1, .only_with = "tls"},
+    {CONF_ROW_BOOL(P, "h2c", h2c, false,
+        "HTTP/2 without TLS too, for clients that begin with it by prior knowledge; only on a port "
+        "with \"tls\": false.")},
     {CONF_ROW_BOOL(P, "session_tickets", tls_conf.session_tickets, true,
         "Give out tickets with which a client resumes without a full handshake."),
         .only_with = "tls"},
@@ -121,6 +127,10 @@ static const struct conf_row rows[] = {
         "What a client may grow and how long it may take, where it differs from the limits for all "
         "ports."),
         .inherits = "limits"},
+    {CONF_ROW_OBJECT(P, "http2", http2, &conf_http2_table,
+        "What an HTTP/2 connection may carry and what its peer may do, where it differs from what "
+        "holds for all ports."),
+        .inherits = "http2"},
 };
 /* clang-format on */
 

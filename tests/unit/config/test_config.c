@@ -41,7 +41,7 @@ static void the_smallest_configuration_has_every_default(void **state)
     assert_int_equal(c->threads.ssl, THREADS_AUTO);
     assert_int_equal(c->threads.task, 1);
     assert_int_equal(c->threads.ssl_nice, 10);
-    assert_int_equal(c->handshake.budget_us, 250);
+    assert_int_equal(c->handshake.budget_us, 500);
     assert_int_equal(c->throttle.accept_headroom_percent, 10);
     assert_int_equal(c->throttle.connect_headroom_percent, 10);
     assert_int_equal(c->throttle.default_inactivity_ms, 120000);
@@ -131,7 +131,7 @@ static void ports_know_their_bundles(void **state)
     assert_ptr_equal(tls->bundles[1], &c->bundles[1]);
     assert_ptr_equal(tls->default_bundle, &c->bundles[1]);
     assert_ptr_equal(c->ports[1].tls_conf.default_bundle, &c->bundles[0]); /* the first */
-    assert_int_equal(tls->alpn, ALPN_HTTP11);
+    assert_int_equal(tls->alpn, ALPN_HTTP11 | ALPN_H2);
     assert_int_equal(tls->preset, TLS_PRESET_INTERMEDIATE);
     assert_int_equal(c->ports[1].tls_conf.preset, TLS_PRESET_MODERN);
     assert_true(c->ports[1].tls_conf.strict_sni);
