@@ -281,7 +281,7 @@ bool http1_session_drain(struct net_vconnection *vc)
     return true;
 }
 
-enum sp_err http1_session_start(struct net_vconnection *vc)
+enum sp_err http1_session_start(struct net_vconnection *vc, struct iobuf *first)
 {
     struct http1_session *s = calloc(1, sizeof(*s));
 
@@ -297,6 +297,10 @@ enum sp_err http1_session_start(struct net_vconnection *vc)
     continuation_init(&s->cont, "http1_session", session_event);
     http1_session_timers_init(s);
     timer_init(&s->wake, wake_due);
+    if (first != NULL) {
+        iobuf_move_all(&s->in, first);
+        http1_session_wake(s);
+    }
     (void)net_vc_do_io_read(vc, &s->cont, INT64_MAX, &s->in, read_mark(s));
     (void)net_vc_do_io_write(vc, &s->cont, INT64_MAX, &s->out, s->stream.queue_bound / 2);
     rest(s);

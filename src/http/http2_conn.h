@@ -43,6 +43,8 @@ struct http2_stream;
  * comes from run(). */
 struct http2_conn_ops {
     bool is_server;
+    enum http_error gone;       /* what streams are told when the peer goes away */
+    enum http_error bad_length; /* ...and when DATA is not what content-length said */
 
     /* Noted: a field block begins on a stream that is not known. Server: the new request's
      * http2_stream_new(), or NULL: it is refused. Client: never asked (no push). */
@@ -65,8 +67,8 @@ struct http2_conn_ops {
     enum sp_err (*send_head)(struct http2_stream *s, const struct http_head *head, bool end);
     /* The stream is over for the protocol and for its user; its memory goes after the call. */
     void (*stream_gone)(struct http2_stream *s);
-    /* Everything is done for now: timers, queues, whether the connection is still needed. c->vc may
-     * be NULL. */
+    /* Everything was told that there was to tell: timers, queues, whether the connection is still
+     * needed. c->vc may be NULL. */
     void (*rest)(struct http2_conn *c);
     /* Closed, and no stream is left: tell and free. The last call. */
     void (*closed)(struct http2_conn *c);
@@ -84,6 +86,7 @@ struct http2_conn_options {
 struct http2_conn {
     const struct http2_conn_ops *ops;
     struct net_vconnection *vc; /* NULL once closed */
+    struct ethread *thread;     /* borrowed */
     nghttp2_session *session;   /* owned; NULL once closed */
     struct continuation cont;
     struct http2_memory memory;
@@ -91,6 +94,9 @@ struct http2_conn {
     struct http2_budget budget;
     struct iobuf in, out;
     struct http2_fields_reader reader; /* of the one field block that may be under way */
+    struct http2_stream *block_of;     /* whose it is; NULL: of none that we know */
+    int64_t block_began_ms;            /* monotonic; 0: none is under way */
+    const char *fed;                   /* inside nghttp2: what `in` begins with */
     struct list streams;               /* whose memory lives */
     struct list ready;                 /* of these, the ones with something to tell */
     uint32_t n_streams;                /* on `streams` */
@@ -102,13 +108,14 @@ struct http2_conn {
     struct timer end;  /* ENDING: how long the peer has to take our last words */
     int64_t end_ndone; /* what the transport had taken at the last look */
     size_t thrown_bytes;
-    int32_t pinged;          /* PINGs of ours that were not answered yet */
     enum http_error trouble; /* came over the connection; its streams are not told yet */
     uint8_t state;
-    bool running;           /* run() is on the stack */
-    bool peer_ended;        /* its stream ended */
-    bool block_is_trailers; /* the block under way */
-    bool goaway_sent;       /* the final one was submitted */
+    bool running;       /* run() is on the stack */
+    bool peer_ended;    /* its stream ended */
+    bool settings_seen; /* the peer's first SETTINGS have arrived */
+    bool notice_sent;   /* the first of two GOAWAYs was submitted */
+    bool goaway_sent;   /* the final one was */
+    bool said_all;      /* ENDING: our side is shut down once `out` is empty */
 };
 
 /* Takes an open connection over: reads and writes go here, our SETTINGS and window are queued. The
@@ -137,9 +144,27 @@ void http2_conn_end(struct http2_conn *c, enum http_error why);
  * when the last stream is released. */
 void http2_conn_close(struct http2_conn *c, enum vc_close how, enum http_error why);
 
-/* ---- Between the files of http2_conn and http2_stream ---- */
-void http2_conn_callbacks(nghttp2_session_callbacks *callbacks); /* the receiving half */
-void http2_conn_send_callbacks(nghttp2_session_callbacks *callbacks);
 /* Noted: nghttp2 or memory failed so that the connection cannot go on. */
 void http2_conn_broke(struct http2_conn *c, enum http_error why);
 int64_t http2_conn_now_ms(const struct http2_conn *c);
+/* Is this what a connection's VIO calls when it speaks HTTP/2? */
+bool http2_conn_is(const struct continuation *cont);
+
+/* ---- http2_conn_recv.c ---- */
+void http2_conn_callbacks(nghttp2_session_callbacks *callbacks); /* of the sending half too */
+/* All of `in` goes to nghttp2, or as much as the budgets allow. */
+void http2_conn_feed(struct http2_conn *c);
+/* Noted: moves received bytes, which lie in `in`, to a stream's queue without copying them. */
+enum sp_err http2_conn_take_fed(struct http2_conn *c, struct view data, struct iobuf *to)
+    SP_MUST_CHECK;
+
+/* ---- http2_conn_send.c ---- */
+void http2_conn_send_callbacks(nghttp2_session_callbacks *callbacks);
+/* What `out` may hold before streams have to wait. */
+size_t http2_conn_out_mark(const struct http2_conn *c);
+/* False: `out` is full. */
+bool http2_conn_pump_now(struct http2_conn *c);
+
+/* ---- http2_stream.c calls ---- */
+/* The last stream is gone, or the connection is over: frees it when both are true. */
+void http2_conn_free_if_done(struct http2_conn *c);

@@ -25,8 +25,6 @@ struct http2_memory {
     size_t max_bytes;
 };
 void http2_memory_init(struct http2_memory *m, size_t max_bytes);
-/* This thread's spare pieces go: at thread end, and around a test that counts allocations. */
-void http2_memory_thread_fini(void);
 
 /* A session of either side over `callbacks`, which are copied. `user` goes to each of them.
  * SP_NOMEM: none was made. End it with nghttp2_session_del(). */

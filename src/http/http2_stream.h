@@ -14,6 +14,9 @@
  * Life: made by http2_stream_new() (server: a request's block begins; client: request()). Its
  * memory lives until the user has released it and the protocol has closed it (is_open false).
  *
+ *     http2_stream.c        life, and what its user calls
+ *     http2_stream_recv.c   what arrives, the window, and telling the user
+ *
  * Thread: the connection's. Prefix: http2_stream_. */
 #pragma once
 
@@ -33,14 +36,17 @@ struct http2_stream {
     struct list ready_link;                  /* on conn->ready */
     struct http2_message *messages;          /* heads to tell, oldest first */
     const struct http_head *request;         /* the head that began the exchange; borrowed */
+    void *side;                              /* what its side keeps of it, in the arena */
     struct http_fields trailers;             /* received, to tell */
     struct http2_fields_block send_trailers; /* given by the user, to go behind `out` */
     struct iobuf in, out;
     uint64_t recv_left, send_left; /* of the announced length; UINT64_MAX: none was announced */
-    uint32_t window_bytes;         /* of the stream, as we have it announced */
-    uint32_t window_used;          /* gone through since it grew last */
+    uint32_t extra_window_bytes;   /* by which its window has grown */
+    uint64_t window_used;          /* bytes taken since then */
     int64_t received_ms;           /* monotonic: the last byte of a body or head */
     int64_t sent_ms;         /* monotonic: the last byte that nghttp2 took, or was owed none */
+    uint64_t counted_bytes;  /* server: received at the last look at the rate... */
+    int64_t counted_ms;      /* ...which was then; 0: none yet */
     enum http_error trouble; /* came over the stream; not yet told */
     bool is_open;            /* nghttp2 knows it */
     bool head_told;          /* the final head */
@@ -56,7 +62,10 @@ struct http2_stream {
     bool drained;      /* ...and fell to half of it: the user is to be told */
     bool failed;       /* the user was told so */
     bool aborted;      /* by us: reset, nothing more is told or sent */
-    bool taken;        /* somebody was made its user, or it was answered by the session itself */
+    bool rate_graced;  /* server: the first window of the rate is over */
+    bool continued;    /* 100 (Continue) was sent */
+    bool released;     /* nobody will call again */
+    bool tunnel;       /* bytes both ways */
 };
 
 static inline struct http2_stream *http2_stream_of(struct http_stream *s)
@@ -67,14 +76,14 @@ static inline struct http2_stream *http2_stream_of(struct http_stream *s)
 /* The ops of both sides. */
 extern const struct http_stream_ops http2_stream_ops;
 
-/* On conn->streams, with an arena. `id` 0: nghttp2 does not know it yet; say so later with
- * http2_stream_opened(). NULL: out of memory. */
+/* On conn->streams, with an arena. `id` 0: nghttp2 does not know it yet; say so with
+ * http2_stream_opened() after nghttp2_submit_request(). NULL: out of memory. */
 struct http2_stream *http2_stream_new(struct http2_conn *c, int32_t id) SP_MUST_CHECK;
 void http2_stream_opened(struct http2_stream *s, int32_t id);
+/* What was received and is not told goes; the windows open again. */
+void http2_stream_drop_received(struct http2_stream *s);
 /* Over for both: unlinks and frees. Harmless while it is not. From run() and users' calls. */
 void http2_stream_free_if_done(struct http2_stream *s);
-/* Unconditionally: one that nghttp2 never knew or whose connection has no session any more. */
-void http2_stream_free(struct http2_stream *s);
 
 /* Something is to be told: puts it on `ready`. Noted or not; the caller sees to a run(). */
 void http2_stream_ready(struct http2_stream *s);
@@ -93,9 +102,12 @@ nghttp2_data_provider http2_stream_data(struct http2_stream *s);
 void http2_stream_open_tunnel(struct http2_stream *s);
 
 /* ---- http2_conn_recv.c calls; noted ---- */
-/* DATA. SP_NOMEM: the stream was reset. */
-void http2_stream_data_arrived(struct http2_stream *s, struct view data);
+/* A piece of DATA. False: nobody will take it. */
+bool http2_stream_data_arrived(struct http2_stream *s, struct view data) SP_MUST_CHECK;
 void http2_stream_head_arrived(struct http2_stream *s, bool end_stream);
 void http2_stream_trailers_arrived(struct http2_stream *s);
 void http2_stream_ended(struct http2_stream *s); /* END_STREAM behind DATA */
+void http2_stream_sent(struct http2_stream *s);  /* END_STREAM has left */
 void http2_stream_closed(struct http2_stream *s, uint32_t code);
+/* Also one that nghttp2 has not opened yet, or no longer knows. NULL: none. */
+struct http2_stream *http2_stream_by_id(struct http2_conn *c, int32_t id);

@@ -1,8 +1,11 @@
 /* Which session a new connection gets. */
 #include "http1_session_internal.h"
+#include "http2_prior.h"
+#include "http2_session_internal.h"
 
 #include <sallyport/base/log.h>
 #include <sallyport/http/http1_session.h>
+#include <sallyport/http/http2_session.h>
 #include <sallyport/net/net_accept.h>
 #include <sallyport/net/net_handler.h>
 
@@ -11,36 +14,56 @@
 /* A protocol: its ALPN name (RFC 7301), and how its sessions start and are told to drain. */
 struct session_protocol {
     struct view alpn;
-    enum sp_err (*start)(struct net_vconnection *vc);
+    enum sp_err (*start)(struct net_vconnection *vc, struct iobuf *first);
     bool (*drain)(struct net_vconnection *vc); /* false: not a session of this protocol */
 };
 
-/* The first one is spoken where nothing was negotiated. */
+enum { HTTP1, HTTP2 };
+
 static const struct session_protocol protocols[] = {
-    {{"http/1.1", 8}, http1_session_start, http1_session_drain},
+    [HTTP1] = {VIEW_INIT("http/1.1"), http1_session_start, http1_session_drain},
+    [HTTP2] = {VIEW_INIT("h2"), http2_session_start, http2_session_drain},
 };
 
+/* What was negotiated, or HTTP/1.1 where nothing was. */
 static const struct session_protocol *protocol_of(const struct net_vconnection *vc)
 {
     struct tls_info info = {0};
 
     if (!net_vc_tls_info(vc, &info) || info.alpn.len == 0)
-        return &protocols[0];
+        return &protocols[HTTP1];
     for (size_t i = 0; i < SP_COUNT_OF(protocols); i++)
         if (view_eq(protocols[i].alpn, info.alpn))
             return &protocols[i];
     return NULL;
 }
 
-static void start(struct net_vconnection *vc)
+static void refuse(struct net_vconnection *vc, enum sp_err err)
 {
-    const struct session_protocol *protocol = protocol_of(vc);
-    enum sp_err err = protocol == NULL ? SP_TLS_ALPN : protocol->start(vc);
-
-    if (err == SP_OK)
-        return;
     LOG_LIMITED(HTTP, WARN, "vc=%" PRIu64 " no session: err=%s", vc->id, sp_err_label(err));
     net_vc_do_io_close(vc, VC_CLOSE_CLEAN);
+}
+
+static void decided(struct net_vconnection *vc, bool is_http2, struct iobuf *first)
+{
+    enum sp_err err = protocols[is_http2 ? HTTP2 : HTTP1].start(vc, first);
+
+    if (err != SP_OK)
+        refuse(vc, err);
+}
+
+static void start(struct net_vconnection *vc)
+{
+    const struct http_port *port = vc->accept->options.user;
+    const struct session_protocol *protocol = protocol_of(vc);
+    enum sp_err err = SP_TLS_ALPN;
+
+    if (port->conf->h2c)
+        err = http2_prior_start(vc, port->conf->limits.head_timeout_ms, decided);
+    else if (protocol != NULL)
+        err = protocol->start(vc, NULL);
+    if (err != SP_OK)
+        refuse(vc, err);
 }
 
 static int session_accept(struct continuation *c, int event, void *data)

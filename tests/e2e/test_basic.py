@@ -24,8 +24,9 @@ def test_curl_gets_a_page_of_the_origin(start, certs):
     assert b"/?asked=this" in done.stdout
 
 
-def test_curl_that_offers_http2_gets_http11(start, certs):
-    proxy = start.proxy({"app": [start.backend(answering()).address]})
+def test_curl_that_offers_http2_gets_http11_where_the_port_has_only_that(start, certs):
+    ports = {TLS_PORT: {"bundles": ["shop"], "alpn": ["http/1.1"]}}
+    proxy = start.proxy({"app": [start.backend(answering()).address]}, ports=ports)
 
     done = curl_through(proxy, certs, "/", "-w", "%{http_version}", "--http2")
 

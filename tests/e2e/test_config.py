@@ -55,7 +55,7 @@ MISTAKES = {  # a change to a good configuration, and words of what is said of i
     "no action": (lambda c: c["routes"].append({"path": "/"}), ["backend", "redirect", "respond"]),
     "no ports": (lambda c: c.pop("ports"), ["ports"]),
     "bundle on a plain port": (lambda c: c["ports"][PLAIN_PORT].update(bundles=["shop"]), ["tls"]),
-    "h2 in this version": (lambda c: c["ports"][TLS_PORT].update(alpn=["h2"]), ["HTTP/2"]),
+    "h2c with TLS": (lambda c: c["ports"][TLS_PORT].update(h2c=True), ["alpn"]),
     "bad network": (lambda c: c.update(forwarding={"trusted": ["10.0.0.0/33"]}), ["10.0.0.0/33"]),
 }
 

@@ -8,6 +8,6 @@
 
 #include <sallyport/http/http_port.h>
 
-/* Takes the connection over, whose accept->options.user is a struct http_port. SP_NOMEM: not
- * taken. Thread: the connection's. */
-enum sp_err http1_session_start(struct net_vconnection *vc) SP_MUST_CHECK;
+/* Takes the connection over, whose accept->options.user is a struct http_port, and `first`: bytes
+ * that were read already (moved, NULL: none). SP_NOMEM: not taken. Thread: the connection's. */
+enum sp_err http1_session_start(struct net_vconnection *vc, struct iobuf *first) SP_MUST_CHECK;

@@ -20,6 +20,7 @@
     X(HTTP2_SETTINGS,     "http2-settings")                                                        \
     X(KEEP_ALIVE,         "keep-alive")                                                            \
     X(LOCATION,           "location")                                                              \
+    X(PRIORITY,           "priority")                                                              \
     X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                    \
     X(PROXY_AUTHORIZATION,"proxy-authorization")                                                   \
     X(PROXY_CONNECTION,   "proxy-connection")                                                      \

@@ -18,9 +18,9 @@ static inline void fixture_accept(struct fake_peer *client)
     (void)continuation_call(http_session_accept(), NET_EVENT_ACCEPT, vc);
 }
 
-static inline int fixture_setup(void **state)
+/* The port and what serves it, and no connection yet. */
+static inline void fixture_open(void)
 {
-    (void)state;
     memset(&fix, 0, sizeof(fix));
     fix.conf.limits = (struct http_limits_conf){
         .max_head_bytes = 2048,
@@ -39,6 +39,12 @@ static inline int fixture_setup(void **state)
     fix.port.service = &fix.service.super;
     fix.port.tls = true;
     fake_net_open();
+}
+
+static inline int fixture_setup(void **state)
+{
+    (void)state;
+    fixture_open();
     fixture_accept(&fix.client);
     fake_net_turn();
     return 0;

@@ -1,0 +1,154 @@
+/* nghttp2 as this program wants it: options, memory, errors. */
+#include "http2_library.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Memory ---- */
+
+/* In front of each piece, so that the count can go down again. */
+struct piece {
+    alignas(max_align_t) size_t size;
+};
+
+static bool has_room(const struct http2_memory *m, size_t size)
+{
+    return size <= m->max_bytes && m->used_bytes <= m->max_bytes - size;
+}
+
+static void *memory_malloc(size_t size, void *user)
+{
+    struct http2_memory *m = user;
+    struct piece *piece = has_room(m, size) ? malloc(sizeof(*piece) + size) : NULL;
+
+    if (piece == NULL)
+        return NULL;
+    piece->size = size;
+    m->used_bytes += size;
+    return piece + 1;
+}
+
+static void memory_free(void *p, void *user)
+{
+    struct http2_memory *m = user;
+    struct piece *piece = p;
+
+    if (p == NULL)
+        return;
+    piece--;
+    m->used_bytes -= piece->size;
+    free(piece);
+}
+
+static void *memory_calloc(size_t n, size_t size, void *user)
+{
+    void *p = size != 0 && n > SIZE_MAX / size ? NULL : memory_malloc(n * size, user);
+
+    if (p != NULL)
+        memset(p, 0, n * size);
+    return p;
+}
+
+static void *memory_realloc(void *p, size_t size, void *user)
+{
+    struct http2_memory *m = user;
+    struct piece *piece = p;
+    size_t before;
+
+    if (p == NULL)
+        return memory_malloc(size, user);
+    piece--;
+    before = piece->size;
+    if (size > before && !has_room(m, size - before))
+        return NULL;
+    piece = realloc(piece, sizeof(*piece) + size);
+    if (piece == NULL)
+        return NULL;
+    piece->size = size;
+    m->used_bytes += size - before; /* modulo, when it shrank */
+    return piece + 1;
+}
+
+void http2_memory_init(struct http2_memory *m, size_t max_bytes)
+{
+    m->mem = (nghttp2_mem){
+        .mem_user_data = m,
+        .malloc = memory_malloc,
+        .free = memory_free,
+        .calloc = memory_calloc,
+        .realloc = memory_realloc,
+    };
+    m->used_bytes = 0;
+    m->max_bytes = max_bytes;
+}
+
+/* ---- Sessions ---- */
+
+/* What nghttp2 would refuse by itself is ours to refuse, with a name and a reason: its limits lie
+ * far above those of http2_budgets.h. */
+enum {
+    LIBRARY_RESETS = 1 << 30,
+    LIBRARY_CONTINUATIONS = 1 << 20,
+    LIBRARY_ACKS = 10000,
+    LIBRARY_HEAD_BYTES = 16 * 1024 * 1024, /* of a head that we send */
+};
+
+static void set_options(nghttp2_option *o)
+{
+    nghttp2_option_set_no_auto_window_update(o, 1); /* http2_stream.c: when the bytes are taken */
+    nghttp2_option_set_no_http_messaging(o, 1);     /* http2_fields.c */
+    nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE); /* RFC 9218 */
+    nghttp2_option_set_stream_reset_rate_limit(o, LIBRARY_RESETS, LIBRARY_RESETS);
+    nghttp2_option_set_max_continuations(o, LIBRARY_CONTINUATIONS);
+    nghttp2_option_set_max_outbound_ack(o, LIBRARY_ACKS);
+    nghttp2_option_set_max_send_header_block_length(o, LIBRARY_HEAD_BYTES);
+}
+
+enum sp_err http2_library_session(nghttp2_session **out, bool is_server,
+                                  void (*callbacks)(nghttp2_session_callbacks *),
+                                  struct http2_memory *m, void *user)
+{
+    nghttp2_session_callbacks *table = NULL;
+    nghttp2_option *options = NULL;
+    int err = nghttp2_session_callbacks_new(&table);
+
+    if (err == 0)
+        err = nghttp2_option_new(&options);
+    if (err == 0) {
+        callbacks(table);
+        set_options(options);
+        err = is_server ? nghttp2_session_server_new3(out, table, user, options, &m->mem)
+                        : nghttp2_session_client_new3(out, table, user, options, &m->mem);
+    }
+    nghttp2_option_del(options);
+    nghttp2_session_callbacks_del(table);
+    return http2_library_err(err);
+}
+
+/* ---- Errors ---- */
+
+enum sp_err http2_library_err(int nghttp2_error)
+{
+    if (nghttp2_error >= 0)
+        return SP_OK;
+    return nghttp2_error == NGHTTP2_ERR_NOMEM ? SP_NOMEM : SP_INVALID;
+}
+
+static bool is_of_client(enum http_error why)
+{
+    return http_error_status(why) / 100 == 4 || why == HTTP_ERROR_CLIENT_CLOSED ||
+           why == HTTP_ERROR_CLIENT_SEND_TIMEOUT || why == HTTP_ERROR_TUNNEL_IDLE;
+}
+
+uint32_t http2_error_code(enum http_error why)
+{
+    if (why == HTTP_ERROR_NONE)
+        return NGHTTP2_NO_ERROR;
+    if (why == HTTP_ERROR_DRAINING)
+        return NGHTTP2_REFUSED_STREAM;
+    if (is_of_client(why) || why == HTTP_ERROR_UPSTREAM_TIMEOUT)
+        return NGHTTP2_CANCEL;
+    return NGHTTP2_INTERNAL_ERROR;
+}
