@@ -151,6 +151,7 @@ static void add_stats(struct handshake_stats *sum, const struct handshake_stats 
     sum->resumed_us += h->resumed_us;
     sum->dropped_late += h->dropped_late;
     sum->dropped_gone += h->dropped_gone;
+    sum->shed += h->shed;
     sum->refused_at_once += h->refused_at_once;
     sum->refused_rate += h->refused_rate;
     sum->accept_pauses += h->accept_pauses;
@@ -173,6 +174,7 @@ static void write_drops(struct json_writer *j, const struct handshake_stats *sum
     json_object(j, "dropped");
     json_number(j, "late", sum->dropped_late);
     json_number(j, "gone", sum->dropped_gone);
+    json_number(j, "shed", sum->shed);
     json_number(j, "at_once_of_address", sum->refused_at_once);
     json_number(j, "rate_of_address", sum->refused_rate);
     json_end(j);

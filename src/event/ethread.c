@@ -52,9 +52,14 @@ void ethread_wake(struct ethread *t)
         return;
 }
 
+bool ethread_post_quietly(struct ethread *t, struct inbox_item *item)
+{
+    return inbox_push(&t->inbox, item);
+}
+
 void ethread_post(struct ethread *t, struct inbox_item *item)
 {
-    if (inbox_push(&t->inbox, item))
+    if (ethread_post_quietly(t, item))
         ethread_wake(t);
 }
 

@@ -26,6 +26,7 @@ static void read_counters(const struct metrics *m, struct handshake_stats *out)
     out->resumed_us = METRIC_GET(m, tls_handshake_resumed_us);
     out->dropped_late = METRIC_GET(m, tls_handshakes_dropped_late);
     out->dropped_gone = METRIC_GET(m, tls_handshakes_dropped_gone);
+    out->shed = METRIC_GET(m, tls_handshakes_shed);
     out->refused_at_once = METRIC_GET(m, tls_handshakes_refused_at_once);
     out->refused_rate = METRIC_GET(m, tls_handshakes_refused_rate);
     out->accept_pauses = METRIC_GET(m, tls_accept_pauses);

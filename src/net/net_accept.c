@@ -137,12 +137,44 @@ static struct net_vconnection *make_vc(struct net_accept *na, int fd, const unio
     return vc;
 }
 
+/* Are all threads that could have the newcomer refusing? */
+static bool all_shed(const struct net_accept *na)
+{
+    struct net_core *core = na->np->core;
+    const struct thread_group *group = &core->ep->groups[na->event_type];
+
+    for (int i = 0; i < group->n; i++)
+        if (!handshake_shed_refuses(&net_handler_of(core, group->threads[i])->shed))
+            return false;
+    METRIC_INC(tls_handshakes_shed);
+    return true;
+}
+
+static bool newcomer_is_shed(const struct net_accept *na)
+{
+    struct net_handler *nh;
+
+    if (!na->np->ops->begins_with_handshake)
+        return false;
+    if (na->options.accept.mode != ACCEPT_PER_THREAD)
+        return all_shed(na);
+    nh = net_handler_of(na->np->core, this_ethread());
+    if (!handshake_shed_refuses(&nh->shed))
+        return false;
+    net_admission_shed(nh);
+    return true;
+}
+
 /* Is the client let in? It is counted from here on. False: nothing is; who asks for too many
  * handshakes shall have a reset when `fd` is closed. */
 static bool admit(const struct net_accept *na, int fd, const union ip_endpoint *peer)
 {
     struct net_core *core = na->np->core;
 
+    if (newcomer_is_shed(na)) {
+        net_socket_reset_on_close(fd);
+        return false;
+    }
     if (net_throttle_admit(core->throttle, peer) != SP_OK)
         return false;
     if (!na->np->ops->begins_with_handshake ||

@@ -11,6 +11,7 @@
 #include <sallyport/base/log.h>
 
 #include <inttypes.h>
+#include <sched.h>
 
 /* An overload is over when the queue has been short for so long. */
 #define CALM_MS 1000
@@ -51,6 +52,36 @@ static void drop(struct net_handler *nh, struct net_vconnection *vc, enum sp_err
                    (clock_mono_ns() / 1000 - vc->turn.arrived_us) / 1000);
     vc->err = why;
     net_vc_do_io_close(vc, VC_CLOSE_ABORT);
+}
+
+/* What is in the queue has changed, or time has passed. */
+static void note_shed(struct net_handler *nh)
+{
+    int64_t now_us = clock_mono_ns() / 1000;
+
+    handshake_shed_note(&nh->shed, nh->handshakes.n,
+                        handshake_queue_wait_us(&nh->handshakes, now_us), now_us);
+}
+
+void net_handshake_wants_turn(struct net_vconnection *vc)
+{
+    struct net_handler *nh = vc->nh;
+
+    if (vc->turn.kind == HANDSHAKE_FULL && handshake_shed_refuses(&nh->shed)) {
+        net_admission_shed(nh);
+        vc->err = SP_TLS_TIMEOUT;
+        net_vc_do_io_close(vc, VC_CLOSE_ABORT);
+        return;
+    }
+    handshake_queue_push(&nh->handshakes, &vc->turn, vc->turn.kind);
+    if (nh->shed.on)
+        note_shed(nh);
+}
+
+void net_admission_shed(struct net_handler *nh)
+{
+    METRIC_INC(tls_handshakes_shed);
+    nh->overload.shed++;
 }
 
 static struct net_vconnection *vc_of(struct handshake_entry *e)
@@ -104,6 +135,7 @@ static struct net_vconnection *next_turn(struct net_handler *nh, int64_t now_us)
         }
         vc->turn_granted = true;
         nh->overload.served++;
+        handshake_shed_served(&nh->shed, nh->handshakes.n, now_us);
         return vc;
     }
     return NULL;
@@ -113,6 +145,7 @@ static void overload_begins(struct net_handler *nh)
 {
     nh->overload.began_ms = ethread_now_ms(nh->thread);
     nh->overload.served = nh->overload.dropped_late = nh->overload.dropped_gone = 0;
+    nh->overload.shed = 0;
     ethread_timer_arm_in(nh->thread, &nh->overload.look, CALM_MS);
     METRIC_INC(tls_overloads);
     LOG_WARN(TLS, "thread=%s overload=begin waiting=%u wait_ms=%" PRId64, nh->thread->name,
@@ -126,9 +159,9 @@ static void overload_ends(struct net_handler *nh)
 
     LOG_WARN(TLS,
              "thread=%s overload=end lasted_ms=%" PRId64 " served=%" PRIu64 " dropped_late=%" PRIu64
-             " dropped_gone=%" PRIu64,
+             " dropped_gone=%" PRIu64 " refused=%" PRIu64,
              nh->thread->name, o->calm_ms - o->began_ms, o->served, o->dropped_late,
-             o->dropped_gone);
+             o->dropped_gone, o->shed);
     nh->overload.began_ms = nh->overload.calm_ms = 0;
 }
 
@@ -137,7 +170,7 @@ static void note_overload(struct net_handler *nh)
     struct handshake_overload *o = &nh->overload;
     int64_t now_ms = ethread_now_ms(nh->thread);
 
-    if (nh->handshakes.n > 0 && nh->handshakes.overloaded) {
+    if (nh->shed.on || (nh->handshakes.n > 0 && nh->handshakes.overloaded)) {
         if (o->began_ms == 0)
             overload_begins(nh);
         o->calm_ms = 0;
@@ -155,6 +188,7 @@ static void look_again(struct timer *t)
 {
     struct net_handler *nh = container_of(t, struct net_handler, overload.look);
 
+    note_shed(nh);
     note_overload(nh);
     if (nh->overload.began_ms != 0)
         ethread_timer_arm_in(nh->thread, t, CALM_MS);
@@ -163,6 +197,8 @@ static void look_again(struct timer *t)
 void net_admission_init(struct net_handler *nh)
 {
     handshake_queue_init(&nh->handshakes, &nh->core->handshakes);
+    handshake_shed_init(&nh->shed, nh->core->handshakes.shed_after_us,
+                        nh->core->handshakes.target_wait_us);
     timer_init(&nh->overload.look, look_again);
     timer_init(&nh->pace_timer, pace_over);
     atomic_init(&nh->handshakes_full, false);
@@ -197,7 +233,9 @@ static bool has_steps(const struct net_handler *nh)
            !list_is_empty(&nh->handshake_write_ready) || net_handshakes_wait(nh);
 }
 
-/* How long they took. */
+/* How long they took. A thread of its own offers the core after each step: a data thread that the
+ * timer tick has interrupted would else wait for the next tick, 4 ms at 250 Hz, whatever the
+ * weights are. */
 static int64_t run_steps(struct net_handler *nh)
 {
     struct net_vconnection *vc;
@@ -207,6 +245,8 @@ static int64_t run_steps(struct net_handler *nh)
         if (began_ns == 0)
             began_ns = clock_mono_ns();
         net_vc_handshake_step(vc);
+        if (nh->floor.own_thread)
+            (void)sched_yield();
         now_ns = clock_mono_ns();
         if (now_ns - began_ns >= nh->floor.budget_ns)
             break;
@@ -219,9 +259,12 @@ void net_handshakes_run(struct net_handler *nh)
     if (has_steps(nh)) {
         handshake_floor_before(&nh->floor);
         handshake_floor_after(&nh->floor, nh->thread, run_steps(nh), has_steps(nh));
+        net_handshakes_hand_over(nh);
     } else {
         handshake_floor_idle(&nh->floor);
     }
+    if (nh->shed.on || nh->handshakes.n > 0)
+        note_shed(nh);
     note_overload(nh);
     note_full(nh);
 }

@@ -24,8 +24,11 @@ static void thread_stop(struct ethread *t)
         net_handler_close_all(*slot);
 }
 
-static const struct handshake_queue_options default_handshakes = {
-    .max_waiting = 256, .max_open = 4096, .target_wait_us = 50000, .max_wait_us = 2000000};
+static const struct handshake_queue_options default_handshakes = {.max_waiting = 256,
+                                                                  .max_open = 4096,
+                                                                  .target_wait_us = 50000,
+                                                                  .max_wait_us = 2000000,
+                                                                  .shed_after_us = 1000000};
 
 struct net_core *net_core_new(struct event_processor *ep, const struct net_core_options *options)
 {

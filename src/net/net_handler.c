@@ -34,7 +34,8 @@ enum sp_err net_handler_init(struct net_handler *nh, struct net_core *core, stru
                                   &nh->handshake_write_ready,
                                   &nh->accept_ready,
                                   &nh->open,
-                                  &nh->closed};
+                                  &nh->closed,
+                                  &nh->leaving};
 
     memset(nh, 0, sizeof(*nh));
     nh->thread = t;

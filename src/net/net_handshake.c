@@ -12,21 +12,44 @@ static bool on_data_thread(const struct net_vconnection *vc)
     return (vc->thread->types >> vc->core->et_net & 1) != 0;
 }
 
-/* The single move of a connection's life: this thread keeps no reference. */
+/* The single move of a connection's life begins. */
 static void migrate(struct net_vconnection *vc)
 {
-    struct ethread *target = event_processor_assign(vc->core->ep, vc->core->et_net);
+    struct net_handler *nh = vc->nh;
 
     if (vc->ops->detach(vc) != SP_OK) {
         vc->err = SP_NOMEM;
         net_vc_do_io_close(vc, VC_CLOSE_ABORT);
         return;
     }
-    net_handler_remove(vc->nh, vc);
+    net_handler_remove(nh, vc);
     vc->nh = NULL;
     vc->read.triggered = false; /* the new poll set tells anew */
     METRIC_INC(tls_migrations);
-    ethread_post(target, &vc->move);
+    list_push_back(&nh->leaving, &vc->open_link);
+}
+
+/* All of a turn together: on a core that both threads share, each wake-up would take the core from
+ * the handshakes at once, for one connection. This thread keeps no reference. */
+void net_handshakes_hand_over(struct net_handler *nh)
+{
+    struct ethread *asleep[16];
+    size_t n_asleep = 0;
+    struct list *n;
+
+    while ((n = list_pop_front(&nh->leaving)) != NULL) {
+        struct net_vconnection *vc = container_of(n, struct net_vconnection, open_link);
+        struct ethread *target = event_processor_assign(nh->core->ep, nh->core->et_net);
+
+        if (!ethread_post_quietly(target, &vc->move))
+            continue;
+        if (n_asleep < SP_COUNT_OF(asleep))
+            asleep[n_asleep++] = target;
+        else
+            ethread_wake(target);
+    }
+    while (n_asleep > 0)
+        ethread_wake(asleep[--n_asleep]);
 }
 
 void net_vc_handshake_over(struct net_vconnection *vc)
@@ -94,7 +117,7 @@ void net_vc_handshake_step(struct net_vconnection *vc)
         vc->handshake_wants_write = true;
         net_vc_wait_writable(vc);
         break;
-    case IO_WANT_TURN: handshake_queue_push(&vc->nh->handshakes, &vc->turn, vc->turn.kind); break;
+    case IO_WANT_TURN: net_handshake_wants_turn(vc); break;
     case IO_EOF: net_vc_handshake_failed(vc, SP_PEER_CLOSED, VC_CLOSE_CLEAN); break;
     case IO_ERROR: net_vc_handshake_failed(vc, r.err, VC_CLOSE_CLEAN); break;
     }

@@ -50,12 +50,18 @@ void net_admission_init(struct net_handler *nh);
 void net_handshakes_run(struct net_handler *nh);
 /* Does one wait that may have its turn now? */
 bool net_handshakes_wait(const struct net_handler *nh);
+/* The next step of one costs cryptography: it waits, or is refused. */
+void net_handshake_wants_turn(struct net_vconnection *vc);
+/* A newcomer of this thread is refused on account of handshake_shed.h: counts it. */
+void net_admission_shed(struct net_handler *nh);
 /* For those who look at this thread from another; at the end of a turn. */
 void net_handshakes_publish(struct net_handler *nh);
 /* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or
  * the user. */
 void net_vc_handshake_step(struct net_vconnection *vc);
 void net_vc_deliver(struct net_vconnection *vc);
+/* Those whose handshake this turn has finished, to their data threads. */
+void net_handshakes_hand_over(struct net_handler *nh);
 /* A connecting socket became ready: queues only. The step tells the user (net_connect.c). */
 void net_connect_ready(struct net_vconnection *vc);
 void net_connect_step(struct net_vconnection *vc);

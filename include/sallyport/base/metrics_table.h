@@ -32,6 +32,7 @@
     X(tls_handshake_timeouts,      "handshakes",  "handshakes that took too long")                 \
     X(tls_handshakes_dropped_late, "handshakes",  "dropped before any cryptography: waited too long") \
     X(tls_handshakes_dropped_gone, "handshakes",  "dropped before any cryptography: the peer had left") \
+    X(tls_handshakes_shed,         "handshakes",  "refused as they came: more than can be served keep coming") \
     X(tls_handshakes_refused_at_once, "handshakes", "refused: as many of one address at the same time as may be") \
     X(tls_handshakes_refused_rate, "handshakes",  "refused: as many of one address a second as may be") \
     X(tls_handshakes_paced,        "times",       "handshakes waited because as many a second as may be had begun") \

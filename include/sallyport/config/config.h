@@ -163,6 +163,7 @@ struct handshake_conf {
     uint32_t max_open;          /* per thread: the same for connections in their handshake at all */
     uint32_t target_wait_ms;    /* oldest first below, newest first above */
     uint32_t max_wait_ms;       /* whoever waited longer is dropped before any cryptography */
+    uint32_t shed_after_ms;     /* of waits above the target: the excess is refused; 0: never */
     uint32_t min_share_percent; /* of a core, while some wait; 0: what data leaves */
     /* Of each: 0, any number. */
     uint32_t max_at_once, max_at_once_per_address;

@@ -86,6 +86,10 @@ static inline int64_t ethread_now_ms(const struct ethread *t)
  * While t is stopping it still runs what arrives before its last turn. */
 void ethread_post(struct ethread *t, struct inbox_item *item);
 
+/* The same without waking t: true when the caller must, soon, by ethread_wake(). For a batch that
+ * shall not be interrupted by its own first item. */
+bool ethread_post_quietly(struct ethread *t, struct inbox_item *item) SP_MUST_CHECK;
+
 /* Any thread: wakes t although nothing was posted (a dedicated thread that shall look at a flag).
  */
 void ethread_wake(struct ethread *t);

@@ -31,6 +31,7 @@ struct handshake_queue_options {
     uint32_t max_open;      /* ...and with so many connections in their handshake at all; >= 2 */
     int64_t target_wait_us; /* oldest first below, newest first above */
     int64_t max_wait_us;    /* whoever waited longer is dropped */
+    int64_t shed_after_us;  /* see handshake_shed.h; 0: never */
 };
 
 struct handshake_queue {

@@ -29,7 +29,7 @@ struct handshake_stats {
     int64_t budget_us;
     uint64_t full, resumed, failed;
     uint64_t full_us, resumed_us; /* CPU time of those that completed */
-    uint64_t dropped_late, dropped_gone;
+    uint64_t dropped_late, dropped_gone, shed;
     uint64_t refused_at_once, refused_rate; /* counted on the thread that accepted them */
     uint64_t accept_pauses, accept_pause_ms;
     uint64_t overloads, floor_raises;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <sallyport/net/handshake_floor.h>
+#include <sallyport/net/handshake_shed.h>
 #include <sallyport/net/handshake_stats.h>
 #include <sallyport/net/net_vconnection.h>
 
@@ -22,7 +23,7 @@ struct handshake_overload {
     struct timer look; /* armed while it lasts: its end must not wait for the next handshake */
     int64_t began_ms;  /* monotonic; 0: there is none */
     int64_t calm_ms;   /* since when the queue has been short again; 0: it is not */
-    uint64_t served, dropped_late, dropped_gone; /* while it lasts */
+    uint64_t served, dropped_late, dropped_gone, shed; /* while it lasts */
 };
 
 struct net_handler {
@@ -38,10 +39,12 @@ struct net_handler {
     struct list keep_alive;            /* idle client connections, oldest first */
     struct list active;                /* client connections that serve a request, oldest first */
     struct list closed;                /* wait for the reaper */
+    struct list leaving;               /* handshake over: go to a data thread with step 5's end */
     struct net_dns *dns;               /* owned; NULL until this thread first resolves a name */
     uint32_t n_open, n_keep_alive, n_active;
     uint32_t n_handshakes;        /* connections in VC_HANDSHAKE */
     struct handshake_floor floor; /* says how long handshakes may take in a turn */
+    struct handshake_shed shed;   /* says when newcomers are refused */
     struct handshake_overload overload;
     struct handshake_now handshakes_now; /* any thread may read it */
     struct timer pace_timer;             /* armed while as many have begun as a second allows */

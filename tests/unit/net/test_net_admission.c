@@ -222,6 +222,74 @@ static void accepting_rests_while_a_thread_has_all_that_it_may(void **state)
         (void)close(fds[i]);
 }
 
+/* Two wait, and take so long that nobody else would be served soon. */
+static void shed_begins(struct waiters *w)
+{
+    waiters_open(w);
+    net_fixture_turn(&f);
+    f.nh->shed.on = true;
+    f.nh->shed.needed_us = clock_mono_ns() / 1000;
+    f.nh->shed.each_us = 60 * 1000000;
+    atomic_store(&f.nh->shed.refusing, true);
+}
+
+static void under_lasting_overload_who_comes_with_a_hello_is_reset(void **state)
+{
+    struct waiters w;
+    uint64_t before;
+    int fds[2];
+
+    (void)state;
+    shed_begins(&w);
+    before = stats().shed;
+    script.step_costs_ms = 0;
+    script.n_destroyed = 0;
+    (void)accept_fake(&user, &fds[0]);
+    peer_says(fds[0], "hello");
+    net_fixture_turn(&f);
+    assert_int_equal(script.n_destroyed, 1);
+    assert_int_equal(script.how, VC_CLOSE_ABORT);
+    assert_int_equal(stats().shed - before, 1);
+    (void)close(fds[0]);
+    waiters_close(&w);
+}
+
+static void under_lasting_overload_newcomers_are_not_even_looked_at(void **state)
+{
+    struct net_accept_options o = {
+        .accept = {.accepts_per_turn = 1, .backlog = 16, .fd = -1, .linger_s = -1},
+        .cont = &user.super,
+        .label = VIEW("test"),
+    };
+    const char *why = "";
+    struct net_accept *na;
+    struct waiters w;
+    uint64_t before;
+    char byte;
+    int fd;
+
+    (void)state;
+    shed_begins(&w);
+    before = stats().shed;
+    assert_int_equal(endpoint_parse(VIEW("127.0.0.1:0"), &o.endpoint), SP_OK);
+    na = net_processor_main_accept(&fake_np, &o, &why);
+    assert_non_null(na);
+    fd = loopback_connect(&na->bound);
+    f.nh->handshakes.options.max_wait_us = INT64_MAX;
+    for (int i = 0; i < 20 && stats().shed == before; i++) {
+        atomic_store(&f.nh->shed.refusing, true);
+        net_fixture_turn(&f);
+    }
+    assert_int_equal(stats().shed - before, 1);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    net_accept_stop(na);
+    net_fixture_settle(&f);
+    net_accept_unref(na);
+    (void)close(fd);
+    waiters_close(&w);
+}
+
 /* ---- Limits ---- */
 
 static struct net_core_options limited(struct handshake_limits_options limits)
@@ -381,6 +449,8 @@ int main(void)
         OVERLOAD_TEST(who_has_waited_past_the_bound_is_dropped_before_any_cryptography),
         OVERLOAD_TEST(an_overload_is_over_a_second_after_the_last_wait),
         OVERLOAD_TEST(what_a_thread_does_can_be_seen_from_another),
+        OVERLOAD_TEST(under_lasting_overload_who_comes_with_a_hello_is_reset),
+        OVERLOAD_TEST(under_lasting_overload_newcomers_are_not_even_looked_at),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
         cmocka_unit_test_setup_teardown(with_as_many_at_once_as_may_be_the_others_wait_outside,
                                         setup_two_at_once, teardown),

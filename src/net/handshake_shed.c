@@ -1,0 +1,53 @@
+#include <sallyport/net/handshake_shed.h>
+
+/* An overload that refuses nobody for so long is over. */
+#define CALM_US       1000000
+/* Weight of the newest interval in the average. */
+#define AVERAGE_OVER  16
+/* Longer than this between two is no measure of what one takes. */
+#define EACH_MAX_US   100000
+#define EACH_AT_FIRST 1000
+
+void handshake_shed_init(struct handshake_shed *s, int64_t after_us, int64_t target_us)
+{
+    *s = (struct handshake_shed){
+        .after_us = after_us, .target_us = target_us, .each_us = EACH_AT_FIRST};
+    atomic_init(&s->refusing, false);
+}
+
+void handshake_shed_served(struct handshake_shed *s, uint32_t left, int64_t now_us)
+{
+    int64_t took_us = now_us - s->served_us;
+
+    if (s->served_us != 0 && took_us <= EACH_MAX_US)
+        s->each_us += (took_us - s->each_us) / AVERAGE_OVER;
+    s->served_us = left > 0 ? now_us : 0;
+}
+
+/* So late for so long? */
+static bool is_lasting(struct handshake_shed *s, int64_t wait_us, int64_t now_us)
+{
+    if (wait_us <= s->target_us)
+        s->late_since_us = 0;
+    else if (s->late_since_us == 0)
+        s->late_since_us = now_us;
+    return s->late_since_us != 0 && now_us - s->late_since_us >= s->after_us;
+}
+
+void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us)
+{
+    bool long_enough = (int64_t)n * s->each_us > 2 * s->target_us;
+
+    if (s->after_us == 0)
+        return;
+    if (!s->on && is_lasting(s, wait_us, now_us)) {
+        s->on = true;
+        s->needed_us = now_us;
+    }
+    if (s->on && long_enough)
+        s->needed_us = now_us;
+    else if (s->on && now_us - s->needed_us >= CALM_US)
+        s->on = false;
+    if (handshake_shed_refuses(s) != (s->on && long_enough))
+        atomic_store_explicit(&s->refusing, s->on && long_enough, memory_order_relaxed);
+}

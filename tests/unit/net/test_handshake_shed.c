@@ -1,0 +1,108 @@
+#include "unit_test.h"
+
+#include <sallyport/net/handshake_shed.h>
+
+enum { AFTER_US = 1000000, TARGET_US = 50000, EACH_US = 1000 };
+
+/* One is served each millisecond until `until_us`, and 200 wait all the time, the oldest for
+ * wait_us. */
+static int64_t busy(struct handshake_shed *s, int64_t wait_us, int64_t from_us, int64_t until_us)
+{
+    for (; from_us < until_us; from_us += EACH_US) {
+        handshake_shed_served(s, 200, from_us);
+        handshake_shed_note(s, 200, wait_us, from_us);
+    }
+    return until_us;
+}
+
+static void a_burst_is_queued(void **state)
+{
+    struct handshake_shed s;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    (void)busy(&s, 2 * TARGET_US, 1, AFTER_US - EACH_US);
+    assert_false(handshake_shed_refuses(&s));
+}
+
+static void what_lasts_is_refused_as_far_as_it_cannot_be_served_soon(void **state)
+{
+    struct handshake_shed s;
+    int64_t now_us;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    now_us = busy(&s, 2 * TARGET_US, 1, AFTER_US + 2 * EACH_US);
+    assert_true(handshake_shed_refuses(&s));
+    handshake_shed_note(&s, 90, TARGET_US / 2, now_us); /* 90 ms for who comes now */
+    assert_false(handshake_shed_refuses(&s));
+    handshake_shed_note(&s, 110, TARGET_US / 2, now_us);
+    assert_true(handshake_shed_refuses(&s));
+}
+
+static void a_wait_that_was_short_in_between_begins_anew(void **state)
+{
+    struct handshake_shed s;
+    int64_t now_us;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    now_us = busy(&s, 2 * TARGET_US, 1, AFTER_US / 2);
+    now_us = busy(&s, TARGET_US, now_us, now_us + EACH_US);
+    (void)busy(&s, 2 * TARGET_US, now_us, now_us + AFTER_US - EACH_US);
+    assert_false(handshake_shed_refuses(&s));
+}
+
+static void it_ends_a_second_after_it_was_last_needed(void **state)
+{
+    struct handshake_shed s;
+    int64_t now_us;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    now_us = busy(&s, 2 * TARGET_US, 1, AFTER_US + 2 * EACH_US);
+    handshake_shed_note(&s, 0, 0, now_us + 900000);
+    assert_true(s.on);
+    handshake_shed_note(&s, 0, 0, now_us + 1100000);
+    assert_false(s.on);
+    handshake_shed_note(&s, 1000, TARGET_US, now_us + 1200000); /* a burst is a burst again */
+    assert_false(handshake_shed_refuses(&s));
+}
+
+/* A pause in which nobody waited says nothing of what one takes. */
+static void the_average_is_of_busy_times_only(void **state)
+{
+    struct handshake_shed s;
+    int64_t now_us;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    now_us = busy(&s, 0, 1, 100 * EACH_US);
+    handshake_shed_served(&s, 0, now_us);
+    handshake_shed_served(&s, 200, now_us + 90000);
+    assert_in_range(s.each_us, EACH_US - 100, EACH_US + 100);
+}
+
+static void zero_means_never(void **state)
+{
+    struct handshake_shed s;
+
+    (void)state;
+    handshake_shed_init(&s, 0, TARGET_US);
+    (void)busy(&s, 100 * TARGET_US, 1, 3 * AFTER_US);
+    assert_false(handshake_shed_refuses(&s));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_burst_is_queued),
+        cmocka_unit_test(what_lasts_is_refused_as_far_as_it_cannot_be_served_soon),
+        cmocka_unit_test(a_wait_that_was_short_in_between_begins_anew),
+        cmocka_unit_test(it_ends_a_second_after_it_was_last_needed),
+        cmocka_unit_test(the_average_is_of_busy_times_only),
+        cmocka_unit_test(zero_means_never),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
