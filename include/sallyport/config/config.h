@@ -211,7 +211,7 @@ struct admin_conf {
 struct config {
     atomic_uint refs;
     struct arena arena;
-    struct view file; /* where it was read from, for messages */
+    struct view file;                 /* where it was read from, for messages */
     struct config_document *document; /* what says it all: owned (config/document.h) */
     struct port_conf *ports;
     uint32_t n_ports;
@@ -222,6 +222,7 @@ struct config {
     struct route_conf *routes; /* first match wins; sorted by nothing */
     uint32_t n_routes;
     struct http_limits_conf limits; /* what a port starts from; ports[].limits is what holds */
+    struct http2_conf http2;        /* likewise; connections to backends have this one */
     struct threads_conf threads;
     struct handshake_conf handshake;
     struct throttle_conf throttle;
@@ -245,7 +246,6 @@ struct config_problem {
 struct config_problems {
     struct arena arena;
     struct config_problem *v;
-    struct http2_conf http2;        /* likewise; connections to backends have this one */
     uint32_t n, cap;
     uint32_t n_errors; /* those that are no warnings */
     struct view file;
