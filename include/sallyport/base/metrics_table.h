@@ -91,6 +91,8 @@
     X(upstream_reused,             "requests",    "of these, on a pooled connection")              \
     X(upstream_retries,            "requests",    "tried again on a fresh connection")             \
     X(upstream_errors,             "errors",      "attempts that a backend failed")                \
+    X(upstream_refused,            "requests",    "that a server had not acted on: GOAWAY, REFUSED_STREAM") \
+    X(upstream_dead,               "connections", "to servers that did not answer a PING in time") \
     X(access_log_dropped,          "lines",       "access log lines dropped, queue full")          \
     X(admin_requests,              "requests",    "requests on the control socket")                \
     X(admin_refused,               "requests",    "of these, refused: malformed, too large or too slow") \

@@ -45,12 +45,15 @@
     X(TUNNEL_IDLE,            0,   "tunnel_idle",            "Nothing moved in the tunnel for too long.")    \
     X(UPSTREAM_CONNECT,       502, "upstream_connect",       "No server could be reached.")                  \
     X(UPSTREAM_CLOSED,        502, "upstream_closed",        "The server closed the connection without an answer.") \
+    X(UPSTREAM_REFUSED,       502, "upstream_refused",       "The server did not take the request.")         \
+    X(UPSTREAM_RESET,         502, "upstream_reset",         "The server broke the request off.")            \
     X(UPSTREAM_BAD_RESPONSE,  502, "upstream_bad_response",  "The server's answer is malformed.")            \
     X(UPSTREAM_HEAD_TOO_LARGE,502, "upstream_head_too_large","The head of the server's answer is too large.") \
     X(UPSTREAM_CUT,           502, "upstream_cut",           "The server's answer ended before its end.")    \
     X(UPSTREAM_CONNECT_TIMEOUT,504,"upstream_connect_timeout","No server could be reached in time.")         \
     X(UPSTREAM_TIMEOUT,       504, "upstream_timeout",       "The server did not answer in time.")           \
     X(UPSTREAM_LIMIT,         503, "upstream_limit",         "All servers are busy.")                        \
+    X(TUNNEL_UNSUPPORTED,     501, "tunnel_unsupported",     "The server does not take over connections like this one.") \
     X(NO_SERVER,              503, "no_server",              "No server is available.")                      \
     X(DRAINING,               503, "draining",               "The proxy is shutting down.")                  \
     X(NOMEM,                  503, "nomem",                  "The proxy is out of memory.")                  \
