@@ -256,6 +256,12 @@ static struct pool_connection *connection_new(struct pool_server *server)
     return conn;
 }
 
+void pool_connection_free(struct pool_connection *conn)
+{
+    upstream_set_unref(conn->backend->set);
+    free(conn);
+}
+
 static void open_for(struct pool_server *server, struct upstream_wish *w)
 {
     struct pool_connection *conn;

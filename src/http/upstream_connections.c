@@ -1,8 +1,6 @@
 /* The open connections to a server: where each belongs, and how long idle ones are kept. */
 #include "upstream_internal.h"
 
-#include <stdlib.h>
-
 static struct pool_connection *of_link(struct list *n)
 {
     return container_of(n, struct pool_connection, link);
@@ -18,19 +16,14 @@ static struct pool_connection *of_owner(struct upstream_conn_owner *o)
 /* Off the list that it is on. */
 static void displace(struct pool_connection *conn)
 {
+    struct pool_server *server = conn->server;
+
     list_remove(&conn->link);
-    if (!conn->idle)
+    if (server == NULL || !conn->idle)
         return;
     conn->idle = false;
-    conn->server->n_idle--;
-    conn->server->pool->n_idle--;
-}
-
-/* Of a server or of none: the pool, or what the connection has cost it, may be gone. */
-static void connection_free(struct pool_connection *conn)
-{
-    upstream_set_unref(conn->backend->set);
-    free(conn);
+    server->n_idle--;
+    server->pool->n_idle--;
 }
 
 void pool_connection_forget(struct pool_connection *conn)
@@ -42,7 +35,7 @@ void pool_connection_forget(struct pool_connection *conn)
         upstream_server_give_back(server->shared);
         pool_server_released(server);
     }
-    connection_free(conn);
+    pool_connection_free(conn);
 }
 
 static void close_unused(struct pool_connection *conn)
@@ -73,18 +66,27 @@ static void idle_due(struct timer *timer)
 {
     struct pool_server *server = container_of(timer, struct pool_server, idle_timer);
     int64_t now_ms = ethread_now_ms(server->pool->thread);
-    struct list *oldest;
+    struct list *oldest = server->idle.prev;
 
-    while ((oldest = list_last(&server->idle)) != NULL &&
-           old_at_ms(server, of_link(oldest)) <= now_ms)
+    while (oldest != &server->idle && old_at_ms(server, of_link(oldest)) <= now_ms) {
+        struct list *younger = oldest->prev;
+
         close_unused(of_link(oldest));
+        oldest = younger;
+    }
     arm_idle_timer(server);
 }
 
 static void keep_no_more_than(struct pool_server *server, uint32_t n)
 {
-    while (server->n_idle > n)
-        close_unused(of_link(list_last(&server->idle)));
+    struct list *oldest = server->idle.prev;
+
+    while (server->n_idle > n) {
+        struct list *younger = oldest->prev;
+
+        close_unused(of_link(oldest));
+        oldest = younger;
+    }
 }
 
 void pool_connections_trim(struct pool_server *server)

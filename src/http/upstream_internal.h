@@ -161,6 +161,8 @@ void pool_connection_forget(struct pool_connection *conn);
 void upstream_connect(struct pool_server *server, struct upstream_wish *w);
 /* Is one being opened that will have room? */
 bool upstream_connect_has_room(const struct pool_server *server);
+/* The memory, and the hold on the set. */
+void pool_connection_free(struct pool_connection *conn);
 /* The wish does not wait for its connection any more, which is given up if nobody else does. */
 void upstream_connect_leave(struct upstream_wish *w);
 

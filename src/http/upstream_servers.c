@@ -116,20 +116,23 @@ static bool is_needless(const struct pool_server *server)
            list_is_empty(&server->idle) && list_is_empty(&server->names.waiters);
 }
 
-/* By a timer, since whoever has let go of a server's last connection may be using the server. */
-static void sweep(struct timer *timer)
+static void free_servers(struct upstream_pool *pool, bool (*which)(const struct pool_server *s))
 {
-    struct upstream_pool *pool = container_of(timer, struct upstream_pool, sweep);
-
     for (uint32_t i = 0; i < UPSTREAM_BUCKETS; i++) {
         struct list *bucket = &pool->buckets[i], *next;
 
         for (struct list *n = bucket->next; n != bucket; n = next) {
             next = n->next;
-            if (is_needless(of_link(n)))
+            if (which(of_link(n)))
                 server_free(of_link(n));
         }
     }
+}
+
+/* By a timer, since whoever has let go of a server's last connection may be using the server. */
+static void sweep(struct timer *timer)
+{
+    free_servers(container_of(timer, struct upstream_pool, sweep), is_needless);
 }
 
 void pool_server_released(struct pool_server *server)
@@ -172,13 +175,14 @@ void pool_servers_update(struct upstream_pool *pool)
     pool_servers_each(pool, take_over);
 }
 
+static bool is_any(const struct pool_server *server)
+{
+    (void)server;
+    return true;
+}
+
 void pool_servers_fini(struct upstream_pool *pool)
 {
     ethread_timer_cancel(pool->thread, &pool->sweep);
-    for (uint32_t i = 0; i < UPSTREAM_BUCKETS; i++) {
-        struct list *n;
-
-        while ((n = list_first(&pool->buckets[i])) != NULL)
-            server_free(of_link(n));
-    }
+    free_servers(pool, is_any);
 }
