@@ -8,3 +8,12 @@ pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 if(SALLYPORT_TESTS)
     pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 endif()
+
+# Memory that one thread allocates and another frees (each connection: its handshake and its data are
+# on two) costs glibc a lock that the slower of the two may hold. docs/internals/performance.md
+find_library(SALLYPORT_MIMALLOC_LIBRARY NAMES mimalloc)
+set(mimalloc_fits OFF)
+if(SALLYPORT_MIMALLOC_LIBRARY AND NOT SALLYPORT_SANITIZE)
+    set(mimalloc_fits ON)
+endif()
+option(SALLYPORT_MIMALLOC "Link the program with mimalloc" ${mimalloc_fits})

@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <sallyport/app/text.h>
+#include <sallyport/base/allocator.h>
 #include <sallyport/base/version.h>
 #include <sallyport/config/json_library.h>
 #include <sallyport/net/net_dns_library.h>
@@ -11,12 +12,13 @@ struct library {
     const char *role, *name, *version;
 };
 
-static size_t libraries(struct library out[3])
+static size_t libraries(struct library out[4])
 {
     out[0] = (struct library){"tls", "OpenSSL", tls_library_version()};
     out[1] = (struct library){"json", "jansson", json_library_version()};
     out[2] = (struct library){"dns", "c-ares", net_dns_library_version()};
-    return 3;
+    out[3] = (struct library){"malloc", allocator_name(), allocator_version()};
+    return 4;
 }
 
 static void print_text(const struct library *libs, size_t n_libs,
@@ -47,7 +49,7 @@ static void print_json(const struct library *libs, size_t n_libs,
 static int run(int argc, char **argv)
 {
     static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, OPTION_ROW_HELP, {0}};
-    struct library libs[3];
+    struct library libs[4];
     struct tls_feature features[TLS_FEATURES_MAX];
     bool json = false;
     int letter;
