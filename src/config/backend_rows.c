@@ -55,12 +55,18 @@ static void server_finish(struct conf_reader *r, const struct conf_path *at, voi
 {
     struct server_conf *server = object;
     char found[CONF_TEXT_MAX];
+    const json_t *json;
     struct conf_text t;
 
     if (server->name.p == NULL || server_parse(r, server))
         return;
+    json = conf_json_at(r, at);
+    if (json_is_object(json))
+        json = json_object_get(json, "address");
+    if (json == NULL || conf_string_failed(r, json))
+        return;
     conf_text_init(&t, found, sizeof(found));
-    conf_text_quote(&t, server->name, CONF_FOUND_MAX);
+    conf_put_found(&t, json);
     conf_error(r, at, "expected %s, found %s", address_kind.expects, found);
 }
 

@@ -1,5 +1,6 @@
 #include "conf_reader.h"
 
+#include "conf_expand.h"
 #include "conf_text.h"
 
 #include <sallyport/config/nearest.h>
@@ -303,6 +304,8 @@ void conf_reader_read(struct conf_reader *r, const struct conf_table *table, jso
 {
     r->root_table = table;
     r->root = root;
+    r->tree = json;
+    conf_expand(r, json);
     conf_defaults(table, root, table, root);
     read_object(r, table, NULL, json, root);
 }

@@ -10,6 +10,9 @@
 
 #include <jansson.h>
 
+struct conf_expansion;
+struct conf_text;
+
 /* A place in the file, from the value up: lives on the stack of whoever goes down. */
 struct conf_path {
     const struct conf_path *up; /* NULL: directly in the object at the top */
@@ -34,6 +37,9 @@ struct conf_reader {
     const struct conf_table *root_table;
     void *root;
     struct conf_index indexes[CONF_INDEXES]; /* of the maps that are referred to */
+    json_t *tree;                            /* what is being read */
+    struct conf_expansion *expansions;       /* strings with "${...}", by address (conf_expand.h) */
+    size_t n_expansions;
     unsigned suggestions_left; /* looking for a near name among thousands takes its time */
     bool nomem;
 };
@@ -64,6 +70,8 @@ struct view conf_resolve(struct conf_reader *r, struct view path);
 /* One value of a row; `field` is where it goes. False: a problem was added. (conf_value.c) */
 bool conf_read_value(struct conf_reader *r, const struct conf_row *row, const struct conf_path *at,
                      const json_t *json, void *object);
+/* "a string" as it is written in the file, or a number, "an object"... */
+void conf_put_found(struct conf_text *t, const json_t *found);
 /* "expected ..., found ...". `element`: of one element of the list that the row is. */
 void conf_unexpected(struct conf_reader *r, const struct conf_row *row, const struct conf_path *at,
                      const json_t *found);
@@ -74,6 +82,14 @@ void conf_unexpected_element(struct conf_reader *r, const struct conf_row *row,
 const void *conf_read_ref(struct conf_reader *r, const struct conf_row *row,
                           const struct conf_path *at, const json_t *json);
 
+/* What a string means: "${...}" filled in. Not for messages: it may be a secret. (conf_expand.c) */
+struct view conf_string(const struct conf_reader *r, const json_t *string);
+/* Was a problem added for it already, because it could not be filled in? */
+bool conf_string_failed(const struct conf_reader *r, const json_t *value);
+/* What the file has at a place; NULL: nothing. For messages about what has been read. */
+const json_t *conf_json_at(const struct conf_reader *r, const struct conf_path *at);
+
+/* The string as it is written. */
 static inline struct view conf_json_view(const json_t *string)
 {
     return (struct view){json_string_value(string), json_string_length(string)};

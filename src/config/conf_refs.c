@@ -77,9 +77,9 @@ static struct view nearest_name(struct conf_reader *r, const struct conf_index *
 
 static void say_unknown(struct conf_reader *r, const struct conf_row *row,
                         const struct conf_path *at, const struct conf_index *index,
-                        struct view name)
+                        const json_t *json)
 {
-    struct view near = nearest_name(r, index, name);
+    struct view name = conf_json_view(json), near = nearest_name(r, index, name);
     char text[CONF_TEXT_MAX];
     struct conf_text t;
 
@@ -98,13 +98,14 @@ const void *conf_read_ref(struct conf_reader *r, const struct conf_row *row,
                           const struct conf_path *at, const json_t *json)
 {
     const struct conf_index *index = index_of(r, row->refers_to);
-    struct conf_index_entry key = {.name = conf_json_view(json)};
+    struct conf_index_entry key = {.name = conf_string(r, json)};
     const struct conf_index_entry *found;
 
     found = index->n == 0 ? NULL
                           : bsearch(&key, index->entries, index->n, sizeof(key), compare_entries);
     if (found != NULL)
         return found->member;
-    say_unknown(r, row, at, index, key.name);
+    if (!conf_string_failed(r, json))
+        say_unknown(r, row, at, index, json);
     return NULL;
 }

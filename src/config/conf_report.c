@@ -96,3 +96,13 @@ void conf_warning(struct conf_reader *r, const struct conf_path *at, const char 
     add_problem(r, at, &(struct config_problem){.warning = true}, fmt, args);
     va_end(args);
 }
+
+const json_t *conf_json_at(const struct conf_reader *r, const struct conf_path *at)
+{
+    const json_t *above;
+
+    if (at == NULL)
+        return r->tree;
+    above = conf_json_at(r, at->up);
+    return at->key != NULL ? json_object_get(above, at->key) : json_array_get(above, at->index);
+}

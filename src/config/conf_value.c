@@ -19,7 +19,7 @@ static void put_real(struct conf_text *t, double value)
     conf_text_put(t, strpbrk(text, ".e") == NULL ? "%s.0" : "%s", text);
 }
 
-static void put_found(struct conf_text *t, const json_t *found)
+void conf_put_found(struct conf_text *t, const json_t *found)
 {
     switch (json_typeof(found)) {
     case JSON_OBJECT:
@@ -43,8 +43,10 @@ static void say_unexpected(struct conf_reader *r, const struct conf_path *at, co
     char text[CONF_TEXT_MAX];
     struct conf_text t;
 
+    if (conf_string_failed(r, found))
+        return;
     conf_text_init(&t, text, sizeof(text));
-    put_found(&t, found);
+    conf_put_found(&t, found);
     conf_error(r, at, "expected %s, found %s", expected, text);
 }
 
@@ -64,12 +66,13 @@ void conf_unexpected_element(struct conf_reader *r, const struct conf_row *row,
     say_unexpected(r, at, conf_row_expects_element(row, expected, sizeof(expected)), found);
 }
 
-static const struct conf_word *find_word(const struct conf_row *row, const json_t *json)
+static const struct conf_word *find_word(const struct conf_reader *r, const struct conf_row *row,
+                                         const json_t *json)
 {
     if (!json_is_string(json))
         return NULL;
     for (size_t i = 0; i < row->n_words; i++)
-        if (view_eq(view_of(row->words[i].text), conf_json_view(json)))
+        if (view_eq(view_of(row->words[i].text), conf_string(r, json)))
             return &row->words[i];
     return NULL;
 }
@@ -109,7 +112,7 @@ static bool is_allowed(const struct conf_row *row, int64_t value)
 static bool read_int(struct conf_reader *r, const struct conf_row *row, const struct conf_path *at,
                      const json_t *json, void *object)
 {
-    const struct conf_word *word = find_word(row, json);
+    const struct conf_word *word = find_word(r, row, json);
 
     (void)r;
     (void)at;
@@ -137,18 +140,18 @@ static struct view copy_lower(struct conf_reader *r, struct view v)
     return (struct view){copy, v.len};
 }
 
-static bool fits(const struct conf_kind *kind, const json_t *json)
+static bool fits(const struct conf_reader *r, const struct conf_kind *kind, const json_t *json)
 {
     return json_is_string(json) &&
-           (kind == NULL || kind->ok == NULL || kind->ok(conf_json_view(json)));
+           (kind == NULL || kind->ok == NULL || kind->ok(conf_string(r, json)));
 }
 
 static struct view take_string(struct conf_reader *r, const struct conf_kind *kind,
                                const json_t *json)
 {
     if (kind != NULL && kind->lower)
-        return copy_lower(r, conf_json_view(json));
-    return conf_copy(r, conf_json_view(json));
+        return copy_lower(r, conf_string(r, json));
+    return conf_copy(r, conf_string(r, json));
 }
 
 static bool read_string(struct conf_reader *r, const struct conf_row *row,
@@ -157,7 +160,7 @@ static bool read_string(struct conf_reader *r, const struct conf_row *row,
     struct view v;
 
     (void)at;
-    if (!fits(row->kind, json))
+    if (!fits(r, row->kind, json))
         return false;
     v = take_string(r, row->kind, json);
     field_store(object, row, &v, sizeof(v));
@@ -170,10 +173,10 @@ static bool read_path(struct conf_reader *r, const struct conf_row *row, const s
     struct view v;
 
     (void)at;
-    if (!json_is_string(json) || json_string_length(json) == 0)
+    if (!json_is_string(json) || conf_string(r, json).len == 0)
         return false;
-    v = find_word(row, json) != NULL ? conf_copy(r, conf_json_view(json))
-                                     : conf_resolve(r, conf_json_view(json));
+    v = find_word(r, row, json) != NULL ? conf_copy(r, conf_string(r, json))
+                                        : conf_resolve(r, conf_string(r, json));
     field_store(object, row, &v, sizeof(v));
     return true;
 }
@@ -182,7 +185,7 @@ static bool read_path(struct conf_reader *r, const struct conf_row *row, const s
 static bool read_mode(struct conf_reader *r, const struct conf_row *row, const struct conf_path *at,
                       const json_t *json, void *object)
 {
-    struct view text = conf_json_view(json);
+    struct view text = conf_string(r, json);
     int64_t mode = 0;
 
     (void)r;
@@ -203,7 +206,7 @@ static bool read_mode(struct conf_reader *r, const struct conf_row *row, const s
 static bool read_enum(struct conf_reader *r, const struct conf_row *row, const struct conf_path *at,
                       const json_t *json, void *object)
 {
-    const struct conf_word *word = find_word(row, json);
+    const struct conf_word *word = find_word(r, row, json);
 
     if (word == NULL)
         return false;
@@ -229,7 +232,7 @@ static bool read_flags(struct conf_reader *r, const struct conf_row *row,
         return false;
     json_array_foreach(json, element.index, v)
     {
-        const struct conf_word *word = find_word(row, v);
+        const struct conf_word *word = find_word(r, row, v);
 
         if (word == NULL)
             conf_unexpected_element(r, row, &element, v);
@@ -258,7 +261,7 @@ static bool read_strings(struct conf_reader *r, const struct conf_row *row,
     count_store(object, row, json_array_size(json));
     json_array_foreach(json, element.index, v)
     {
-        if (fits(row->kind, v))
+        if (fits(r, row->kind, v))
             list[element.index] = take_string(r, row->kind, v);
         else
             conf_unexpected_element(r, row, &element, v);
@@ -282,7 +285,7 @@ static bool read_cidrs(struct conf_reader *r, const struct conf_row *row,
     count_store(object, row, json_array_size(json));
     json_array_foreach(json, element.index, v)
     {
-        if (!json_is_string(v) || cidr_parse(conf_json_view(v), &list[element.index]) != SP_OK)
+        if (!json_is_string(v) || cidr_parse(conf_string(r, v), &list[element.index]) != SP_OK)
             conf_unexpected_element(r, row, &element, v);
     }
     return true;

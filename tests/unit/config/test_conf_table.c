@@ -273,7 +273,7 @@ static void other_types_are_described(void **state)
                    "expected an integer from 1 to 65535 (ports), found an empty object");
     assert_refused("u16", "1e3", "expected an integer from 1 to 65535 (ports), found 1000.0");
     assert_refused("text", "false", "expected a short text, found false");
-    assert_refused("inner", "[]", "expected an object, found an empty list");
+    assert_refused("inner", "[]", "expected an integer from 0 to 9, found an empty list");
     assert_refused("parts", "[]", "expected an object, found an empty list");
     assert_refused("list", "{\"a\": 1}", "expected a list of parts (at least 1), found an object");
 }
