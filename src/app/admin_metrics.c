@@ -130,7 +130,7 @@ static uint64_t failures_of(const struct upstream_server *server)
 static void put_servers(FILE *out, const struct server *s, const char *name, const char *help,
                         server_value value)
 {
-    const struct upstream_set *set = s->service.options.set;
+    const struct upstream_set *set = proxy_service_set(&s->service);
 
     put_help(out, name, "gauge", help);
     for (uint32_t b = 0; b < set->config->n_backends; b++) {

@@ -296,7 +296,7 @@ static void write_server(struct json_writer *j, const struct server_conf *conf,
 
 static void write_backends(struct json_writer *j, const struct server *s)
 {
-    const struct upstream_set *set = s->service.options.set;
+    const struct upstream_set *set = proxy_service_set(&s->service);
 
     json_array(j, "backends");
     for (uint32_t b = 0; b < set->config->n_backends; b++) {

@@ -95,6 +95,7 @@ static void count(const struct transaction *t, enum http_error error)
 void transaction_finish(struct transaction *t, enum http_error error)
 {
     struct http_stream *client = t->client;
+    struct transaction_env *env = t->env;
     /* A response that was received to its end leaves the backend's connection usable. */
     bool upstream_whole = t->upstream != NULL && t->upstream->recv_ended;
 
@@ -109,6 +110,7 @@ void transaction_finish(struct transaction *t, enum http_error error)
     iobuf_clear(&t->held);
     free(t);
     http_stream_release(client);
+    transaction_env_drop(env);
 }
 
 /* ---- Answers of our own ---- */
@@ -258,7 +260,7 @@ static void learn_client(struct transaction *t)
         t->tls_version = tls.version;
 }
 
-void transaction_start(const struct transaction_env *env, struct http_stream *s,
+void transaction_start(struct transaction_env *env, struct http_stream *s,
                        const struct http_head *request, bool end)
 {
     struct transaction *t = calloc(1, sizeof(*t));
@@ -272,6 +274,7 @@ void transaction_start(const struct transaction_env *env, struct http_stream *s,
     t->client_user.ops = &transaction_client_ops;
     t->upstream_user.ops = &transaction_upstream_ops;
     t->env = env;
+    env->n_users++;
     t->client = s;
     t->request = request;
     t->no_body = t->client_ended = end;

@@ -19,14 +19,22 @@
 
 #include <sallyport/http/http_port.h>
 
-/* What the transactions of one thread share. Borrowed; outlives them. */
+/* What the transactions of one thread share, as long as one configuration holds: those that are
+ * under way when another one comes end as they began. Thread: that one. */
 struct transaction_env {
     const struct config *config;
     const struct router *router;
     struct upstream_set *set;
     struct upstream_source *upstreams; /* of this thread */
     struct access_log *access_log;
+    uint32_t n_users;                            /* transactions, and whoever begins them */
+    void (*unused)(struct transaction_env *env); /* n_users is 0; NULL: nobody wants to know */
 };
+static inline void transaction_env_drop(struct transaction_env *env)
+{
+    if (--env->n_users == 0 && env->unused != NULL)
+        env->unused(env);
+}
 
 #define TRANSACTION_BIT(name) (1U << TRANSACTION_##name)
 /* clang-format off */
@@ -57,14 +65,14 @@ struct transaction {
     struct http_stream_user client_user;
     struct http_stream_user upstream_user;
     struct upstream_wish wish;
-    const struct transaction_env *env; /* borrowed */
-    const struct http_port *port;      /* borrowed; of the client's connection */
-    struct http_stream *client;        /* release() owed */
-    struct http_stream *upstream;      /* release() owed; NULL: none */
-    const struct http_head *request;   /* the client stream's, until its release */
-    struct http_head out;        /* what the backends are sent; in the client stream's arena */
-    struct iobuf held;           /* what the client sent too early to be passed on; owned */
-    struct http_fields trailers; /* likewise, of the request */
+    struct transaction_env *env;     /* counted in its n_users */
+    const struct http_port *port;    /* borrowed; of the client's connection */
+    struct http_stream *client;      /* release() owed */
+    struct http_stream *upstream;    /* release() owed; NULL: none */
+    const struct http_head *request; /* the client stream's, until its release */
+    struct http_head out;            /* what the backends are sent; in the client stream's arena */
+    struct iobuf held;               /* what the client sent too early to be passed on; owned */
+    struct http_fields trailers;     /* likewise, of the request */
     struct view request_id;
     struct forwarding forwarding;
     const char *tls_version; /* NULL: none */
@@ -90,7 +98,7 @@ struct transaction {
 };
 
 /* http_service.request. `s` is answered, now or later, and released. */
-void transaction_start(const struct transaction_env *env, struct http_stream *s,
+void transaction_start(struct transaction_env *env, struct http_stream *s,
                        const struct http_head *request, bool end);
 
 /* ---- transaction.c, for its two other files ---- */

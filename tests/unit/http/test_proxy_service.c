@@ -512,12 +512,110 @@ static void init_survives_each_failed_allocation(void **state)
         err = service_init(&service);
         hit = failing_alloc_hit();
         assert_int_equal(err, hit ? SP_NOMEM : SP_OK);
-        if (err == SP_OK)
+        if (err == SP_OK) {
+            proxy_service_thread_fini(&service, this_ethread());
             proxy_service_fini(&service);
+        }
         assert_int_equal(failing_alloc_live(), 0);
         if (!hit)
             return;
     }
+}
+
+/* ---- Another configuration ---- */
+
+static struct route_conf fixed_route;
+static struct config fixed_config;
+
+static struct upstream_set *fixed_set(void)
+{
+    struct upstream_set *set;
+
+    if (fixed_config.refs == 0) {
+        fixed_route =
+            (struct route_conf){.action = ROUTE_RESPOND, .status = 200, .text = VIEW("fixed")};
+        fixed_config = (struct config){.refs = 1, .routes = &fixed_route, .n_routes = 1};
+    }
+    set = upstream_set_new(&(struct upstream_set_options){.config = &fixed_config,
+                                                          .old = proxy_service_set(&fx.service)});
+    assert_non_null(set);
+    return set;
+}
+
+static struct proxy_update *prepare(void)
+{
+    struct upstream_set *set = fixed_set();
+    struct proxy_update *u = proxy_service_prepare(&fx.service, set);
+
+    upstream_set_unref(set);
+    return u;
+}
+
+static void another_configuration_holds_from_the_next_request_on(void **state)
+{
+    struct proxy_update *u;
+
+    (void)state;
+    client_says("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    backend_accepts();
+    (void)backend_reads_until("\r\n\r\n");
+    u = prepare();
+    assert_non_null(u);
+    proxy_service_commit(&fx.service, u);
+    fake_net_turn();
+    backend_says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold");
+    (void)client_gets("\r\n\r\nold");
+    assert_int_equal(fx.config.refs, 1); /* with its last request the old one has gone */
+    client_says("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)client_gets("\r\n\r\nfixed");
+    assert_true(fixed_config.refs > 1);
+}
+
+static void several_configurations_in_a_row_are_taken_in_order(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct proxy_update *u = prepare();
+
+        assert_non_null(u);
+        proxy_service_commit(&fx.service, u);
+    }
+    fake_net_turn();
+    client_says("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)client_gets("\r\n\r\nfixed");
+}
+
+static void a_configuration_that_is_abandoned_changes_nothing(void **state)
+{
+    (void)state;
+    proxy_service_abandon(prepare());
+    fake_net_turn();
+    assert_int_equal(fixed_config.refs, 1);
+    client_says("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    backend_accepts();
+    (void)backend_reads_until("GET /1 ");
+}
+
+static void preparing_survives_each_failed_allocation(void **state)
+{
+    struct upstream_set *set = fixed_set();
+
+    (void)state;
+    for (unsigned nth = 0;; nth++) {
+        struct proxy_update *u;
+
+        failing_alloc_arm(nth);
+        u = proxy_service_prepare(&fx.service, set);
+        proxy_service_abandon(u);
+        assert_int_equal(failing_alloc_live(), 0);
+        if (!failing_alloc_hit()) {
+            assert_non_null(u);
+            break;
+        }
+        assert_null(u);
+    }
+    upstream_set_unref(set);
+    assert_int_equal(fixed_config.refs, 1);
 }
 
 /* Out of memory at any point ends this exchange, in one of the ways that a client understands, and
@@ -586,6 +684,10 @@ int main(void)
         TEST(a_client_that_leaves_is_told_to_the_backend),
         TEST(a_silent_backend_is_not_waited_for_for_ever),
         TEST(init_survives_each_failed_allocation),
+        TEST(another_configuration_holds_from_the_next_request_on),
+        TEST(several_configurations_in_a_row_are_taken_in_order),
+        TEST(a_configuration_that_is_abandoned_changes_nothing),
+        TEST(preparing_survives_each_failed_allocation),
         TEST(an_exchange_survives_each_failed_allocation),
     };
 
