@@ -1,4 +1,5 @@
 /* The server as a whole. start() is the order in which things are made, end() its mirror. */
+#include "backend_tls.h"
 #include "fd_limit.h"
 #include "metrics_log.h"
 #include "notify.h"
@@ -126,10 +127,23 @@ static void init_threads(struct server *s)
     }
 }
 
-static enum sp_err init_service(struct server *s)
+static void tell_backend(void *arg, const struct certificates_problem *p)
+{
+    const struct server *s = arg;
+
+    if (p->warning) {
+        LOG_WARN(TLS, VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->pointer), VIEW_ARG(p->file),
+                 p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+        return;
+    }
+    (void)server_refuse(s, VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->pointer),
+                        VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+}
+
+static enum sp_err init_service(struct server *s, const struct backend_tls *tls)
 {
     struct upstream_set *set =
-        upstream_set_new(&(struct upstream_set_options){.config = s->config});
+        upstream_set_new(&(struct upstream_set_options){.config = s->config, .tls = tls->clients});
     enum sp_err err;
 
     if (set == NULL)
@@ -146,8 +160,14 @@ static enum sp_err init_service(struct server *s)
 
 static bool make_service(struct server *s)
 {
-    enum sp_err err = init_service(s);
+    const struct certificates_reporter reporter = {.report = tell_backend, .arg = s};
+    struct backend_tls tls;
+    enum sp_err err;
 
+    if (!backend_tls_make(&tls, s->config, &reporter))
+        return false; /* each problem was told */
+    err = init_service(s, &tls);
+    backend_tls_fini(&tls);
     init_threads(s);
     admin_service_init(&s->admin.service, s->ep, s->core->et_task, s);
     s->service_started = err == SP_OK;

@@ -42,18 +42,18 @@ static void tell_config(struct check *k, const struct config_problems *problems)
     }
 }
 
-static void tell_certificate(void *arg, const struct cert_problem *p)
+static void tell_certificate(void *arg, const struct certificates_problem *p)
 {
     struct check *k = arg;
 
     if (!k->json) {
-        (void)fprintf(stderr, "%s: /bundles/" VIEW_FMT ": %s" VIEW_FMT "%s" VIEW_FMT "\n", k->path,
-                      VIEW_ARG(p->bundle), p->warning ? "warning: " : "", VIEW_ARG(p->file),
+        (void)fprintf(stderr, "%s: " VIEW_FMT ": %s" VIEW_FMT "%s" VIEW_FMT "\n", k->path,
+                      VIEW_ARG(p->pointer), p->warning ? "warning: " : "", VIEW_ARG(p->file),
                       p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
         return;
     }
     json_problem(k, p->warning);
-    json_text("bundle", p->bundle, ", ");
+    json_text("pointer", p->pointer, ", ");
     json_text("file", p->file, ", ");
     json_text("text", p->text, "}");
 }
@@ -61,7 +61,7 @@ static void tell_certificate(void *arg, const struct cert_problem *p)
 static bool certificates_ok(struct check *k, const struct config *config)
 {
     return !k->certificates ||
-           certificates_check(config, &(struct cert_reporter){tell_certificate, k});
+           certificates_check(config, &(struct certificates_reporter){tell_certificate, k});
 }
 
 static int check(struct check *k)

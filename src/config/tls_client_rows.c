@@ -31,8 +31,6 @@ static void tls_client_finish(struct conf_reader *r, const struct conf_path *at,
     bool has_key = tls->key.len > 0;
 
     tls->given = true;
-    if (tls->enabled)
-        conf_error(r, at, "TLS to servers is not built in this version");
     if ((tls->certificate.len > 0) == has_key)
         return;
     conf_error(r, &(struct conf_path){.up = at, .key = has_key ? "key" : "certificate"},
