@@ -28,7 +28,7 @@ declare -A may=(
 # Libraries at home: pattern of the header, then the files that may include it.
 homes=(
     '<openssl/      ^src/tls/'
-    '<jansson\.h>   ^src/config/|^src/base/json'
+    '<jansson\.h>   ^src/config/|^src/cli/'
     '<nghttp2/      ^src/http/http2'
     '<ares          ^src/net/net_dns'
 )

@@ -6,7 +6,9 @@
 #include <stdarg.h>
 
 const struct command *const commands[] = {
-    &command_run, &command_check, &command_origin, &command_version, &command_help,
+    &command_run,   &command_check,   &command_status, &command_connections,
+    &command_drain, &command_stop,    &command_origin, &command_completion,
+    &command_man,   &command_version, &command_help,
 };
 const size_t n_commands = SP_COUNT_OF(commands);
 
@@ -22,7 +24,7 @@ void command_print_list(FILE *out)
 {
     (void)fputs("usage: sallyport COMMAND [OPTIONS]\n\n", out);
     for (size_t i = 0; i < n_commands; i++)
-        (void)fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+        (void)fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     (void)fputs("\n\"sallyport help COMMAND\" tells more.\n", out);
 }
 
