@@ -81,8 +81,7 @@ void http2_conn_shutdown_notice(struct http2_conn *c)
     if (c->state != HTTP2_CONN_OPEN || c->notice_sent || c->goaway_sent)
         return;
     c->notice_sent = true;
-    if (nghttp2_submit_shutdown_notice(c->session) != 0 ||
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+    if (nghttp2_submit_shutdown_notice(c->session) != 0)
         http2_conn_broke(c, HTTP_ERROR_NOMEM);
 }
 
@@ -258,10 +257,7 @@ static int conn_event(struct continuation *cont, int event, void *data)
     case VC_EVENT_ERROR:
         http2_conn_broke(c, c->vc->err == SP_NOMEM ? HTTP_ERROR_NOMEM : c->ops->gone);
         break;
-    case VC_EVENT_EVICT:
-        http2_conn_goaway(c, NGHTTP2_NO_ERROR, VIEW(""));
-        http2_conn_end(c, c->ops->gone);
-        break;
+    case VC_EVENT_EVICT: http2_conn_close(c, VC_CLOSE_CLEAN, c->ops->gone); break;
     default: break; /* bytes are in `in`, or `out` has room */
     }
     http2_conn_run(c);
@@ -308,7 +304,7 @@ static enum sp_err make_session(struct http2_conn *c)
     if (failed == 0)
         failed = nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
                                                        (int32_t)c->options.conf->receive_bytes);
-    if (failed == 0)
+    if (failed == 0 && !c->memory.failed)
         return SP_OK;
     nghttp2_session_del(c->session);
     c->session = NULL;

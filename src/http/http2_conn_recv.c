@@ -58,7 +58,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)session;
     (void)frame;
     /* A small block can blow up to a lot of work: nghttp2 stops here. */
-    if (!http2_budget_field(&c->budget, name_len, value_len, http2_conn_now_ms(c)))
+    if (!http2_budget_field(&c->budget, name_len, value_len, http2_conn_now_ms(c)) ||
+        c->memory.failed)
         return NGHTTP2_ERR_PAUSE;
     if (c->block_of != NULL) /* the reader keeps its first error */
         (void)http2_fields_add(&c->reader, n, v, (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0);
@@ -181,11 +182,11 @@ static bool feed_piece(struct http2_conn *c)
     iobuf_consume(&c->in, (size_t)(piece.p + piece.len - c->fed));
     c->fed = NULL;
     iobuf_unpin(pin);
-    if (n == NGHTTP2_ERR_NOMEM)
+    if (n == NGHTTP2_ERR_NOMEM || c->memory.failed)
         http2_conn_broke(c, HTTP_ERROR_NOMEM);
     else if (n < 0) /* no preface, or a fault that GOAWAY has no word for */
         http2_conn_broke(c, c->ops->gone);
-    return n >= 0 && !http2_budget_exceeded(&c->budget);
+    return c->trouble == HTTP_ERROR_NONE && !http2_budget_exceeded(&c->budget);
 }
 
 void http2_conn_feed(struct http2_conn *c)

@@ -125,6 +125,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     struct http2_stream *s;
 
+    /* Behind it, not before: nghttp2 would send a PING first. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && c->notice_sent && !c->goaway_sent &&
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) != 0)
+        http2_conn_broke(c, HTTP_ERROR_NOMEM);
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         (void)http2_budget_reset_sent(&c->budget, frame->rst_stream.error_code,
                                       http2_conn_now_ms(c));
@@ -178,7 +182,7 @@ static bool pump_piece(struct http2_conn *c)
     const uint8_t *bytes;
     ssize_t n = nghttp2_session_mem_send(c->session, &bytes);
 
-    if (n < 0)
+    if (n < 0 || c->memory.failed)
         http2_conn_broke(c, HTTP_ERROR_NOMEM);
     if (n <= 0)
         return false;

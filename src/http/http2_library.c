@@ -12,16 +12,56 @@ struct piece {
     alignas(max_align_t) size_t size;
 };
 
-static bool has_room(const struct http2_memory *m, size_t size)
+/* What is left when there is nothing left: used from the front, and empty again with the last of
+ * its pieces, which is when the connection ends that had to take them. */
+#define RESERVE_BYTES ((size_t)32768)
+static _Thread_local struct {
+    alignas(max_align_t) char bytes[RESERVE_BYTES];
+    size_t used;
+    unsigned n_pieces;
+} reserve;
+
+static bool is_reserved(const struct piece *piece)
 {
-    return size <= m->max_bytes && m->used_bytes <= m->max_bytes - size;
+    uintptr_t at = (uintptr_t)piece, begin = (uintptr_t)reserve.bytes;
+
+    return at >= begin && at < begin + RESERVE_BYTES;
+}
+
+static struct piece *reserve_take(size_t size)
+{
+    const size_t align = alignof(max_align_t);
+    struct piece *piece;
+
+    if (size > RESERVE_BYTES - reserve.used)
+        return NULL;
+    piece = (void *)(reserve.bytes + reserve.used);
+    reserve.used += (size + align - 1) / align * align;
+    reserve.n_pieces++;
+    return piece;
+}
+
+static void piece_free(struct piece *piece)
+{
+    if (!is_reserved(piece)) {
+        free(piece);
+        return;
+    }
+    if (--reserve.n_pieces == 0)
+        reserve.used = 0;
 }
 
 static void *memory_malloc(size_t size, void *user)
 {
     struct http2_memory *m = user;
-    struct piece *piece = has_room(m, size) ? malloc(sizeof(*piece) + size) : NULL;
+    struct piece *piece = NULL;
 
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    piece = malloc(sizeof(*piece) + size);
+    m->failed = m->failed || piece == NULL || m->used_bytes + size > m->max_bytes;
+    if (piece == NULL)
+        piece = reserve_take(sizeof(*piece) + size);
     if (piece == NULL)
         return NULL;
     piece->size = size;
@@ -38,7 +78,7 @@ static void memory_free(void *p, void *user)
         return;
     piece--;
     m->used_bytes -= piece->size;
-    free(piece);
+    piece_free(piece);
 }
 
 static void *memory_calloc(size_t n, size_t size, void *user)
@@ -50,24 +90,18 @@ static void *memory_calloc(size_t n, size_t size, void *user)
     return p;
 }
 
+/* nghttp2 grows things rarely: in place or not is not worth a second way. */
 static void *memory_realloc(void *p, size_t size, void *user)
 {
-    struct http2_memory *m = user;
-    struct piece *piece = p;
-    size_t before;
+    const struct piece *before = p;
+    void *larger = memory_malloc(size, user);
 
-    if (p == NULL)
-        return memory_malloc(size, user);
-    piece--;
-    before = piece->size;
-    if (size > before && !has_room(m, size - before))
-        return NULL;
-    piece = realloc(piece, sizeof(*piece) + size);
-    if (piece == NULL)
-        return NULL;
-    piece->size = size;
-    m->used_bytes += size - before; /* modulo, when it shrank */
-    return piece + 1;
+    if (larger == NULL || p == NULL)
+        return larger;
+    before--;
+    memcpy(larger, p, before->size < size ? before->size : size);
+    memory_free(p, user);
+    return larger;
 }
 
 void http2_memory_init(struct http2_memory *m, size_t max_bytes)
@@ -81,6 +115,7 @@ void http2_memory_init(struct http2_memory *m, size_t max_bytes)
     };
     m->used_bytes = 0;
     m->max_bytes = max_bytes;
+    m->failed = false;
 }
 
 /* ---- Sessions ---- */
@@ -124,7 +159,11 @@ enum sp_err http2_library_session(nghttp2_session **out, bool is_server,
     }
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(table);
-    return http2_library_err(err);
+    if (err == 0 && !m->failed)
+        return SP_OK;
+    if (err == 0)
+        nghttp2_session_del(*out);
+    return SP_NOMEM;
 }
 
 /* ---- Errors ---- */

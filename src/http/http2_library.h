@@ -17,12 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An allocator that counts what one session holds and that cannot grow past a bound: nghttp2 takes
- * NULL for an answer, and one connection pays. Its place in memory must not change. */
+/* An allocator that counts what one session holds. Out of memory, or past the bound, it goes on for
+ * a moment out of a reserve of the thread and says so: whoever called nghttp2 looks at `failed` on
+ * the next line and ends the connection. nghttp2 itself hears of it only when the reserve is used
+ * up too, because 1.52 frees an item twice when it cannot queue it (nghttp2_submit_data). Its place
+ * in memory must not change. */
 struct http2_memory {
     nghttp2_mem mem;
     size_t used_bytes;
     size_t max_bytes;
+    bool failed;
 };
 void http2_memory_init(struct http2_memory *m, size_t max_bytes);
 

@@ -54,6 +54,9 @@ static struct http2_stream *begin(struct http2_conn *c, int32_t id)
 
     if (c->state != HTTP2_CONN_OPEN)
         return NULL;
+    /* Only an idle connection may be evicted: it leaves that queue before anyone is called. */
+    if (c->vc->queue != VC_QUEUE_ACTIVE)
+        net_vc_set_queue(c->vc, VC_QUEUE_ACTIVE);
     stream = http2_stream_new(c, id);
     if (is_draining(s) || (max != 0 && c->n_begun >= max))
         http2_session_drain_begin(s);

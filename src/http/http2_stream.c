@@ -120,7 +120,7 @@ void http2_stream_reset(struct http2_stream *s, uint32_t code)
     s->aborted = true;
     iobuf_clear(&s->out);
     http2_stream_drop_received(s);
-    if (!s->is_open || c->session == NULL)
+    if (!s->is_open || c->state != HTTP2_CONN_OPEN)
         return;
     if (nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)s->super.id, code) != 0)
         http2_conn_broke(c, HTTP_ERROR_NOMEM);

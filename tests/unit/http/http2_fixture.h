@@ -32,6 +32,7 @@ static inline int http2_setup(void **state)
     wire_frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
     fake_net_turn();
     assert_string_equal(wire_heard(), HELLO);
+    wire_frame(NGHTTP2_SETTINGS, WIRE_ACK, 0, NULL, 0);
     return 0;
 }
 
