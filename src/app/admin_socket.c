@@ -11,7 +11,7 @@
 
 #define SOCKET_MODE 0600
 #define FOLDER_MODE 0755
-#define BACKLOG     64
+#define BACKLOG     511
 
 /* Peers here may be trusted, but not to be quick or right: a request that does not come is ended,
  * and an answer may take as long as somebody takes it. */
@@ -85,7 +85,7 @@ static bool listen_at(struct server *s, const char **why)
     const struct net_accept_options options = {
         .accept = {.mode = ACCEPT_SINGLE,
                    .backlog = BACKLOG,
-                   .accepts_per_turn = 1,
+                   .accepts_per_turn = 8,
                    .threads = 1,
                    .backdoor = true, /* it has to work when nothing else does */
                    .fd = -1,

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from .control import Control
 from .env import BINARY, ROOT, patience
 
 # What a sanitizer or an assertion of the program leaves on standard error.
@@ -98,6 +99,9 @@ class Proxy(Program):
                  inherited: list = ()):
         self.config = config
         self.config_path = folder / f"{name}.json"
+        # Several programs of a test share its folder.
+        config.setdefault("admin", {"socket": f"{name}.sock"})
+        self.control = Control(folder / config["admin"].get("socket", "run/sallyport.sock"))
         self.config_path.write_text(json.dumps(config, indent=2))
         super().__init__(folder, ["run", "-c", str(self.config_path)], name, env, inherited)
         self.addresses = {}
@@ -152,6 +156,10 @@ class Proxy(Program):
     def peak_rss_bytes(self) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+    def forget_peak(self):
+        """The peak counts from here on (man 5 proc, clear_refs)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def open_sockets(self) -> int:
         n = 0
