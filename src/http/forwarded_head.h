@@ -8,8 +8,8 @@
 #include <sallyport/http/http_error.h>
 
 /* A request for a backend. Host comes from *out's authority; a request without one gets the
- * server's from forwarded_request_set_server(). CONNECT with a protocol (RFC 8441) becomes the
- * HTTP/1.1 upgrade that it stands for. TOO_MANY_FIELDS, NOMEM. */
+ * server's from forwarded_request_set_server(). The version stays the client's: whoever writes the
+ * head says its own, but what a tunnel needs depends on both. TOO_MANY_FIELDS, NOMEM. */
 enum http_error forwarded_request_make(const struct forwarding *f, const struct http_head *request,
                                        struct view request_id, struct arena *arena,
                                        struct http_head *out) SP_MUST_CHECK;
@@ -19,7 +19,8 @@ void forwarded_request_set_server(struct http_head *out, const struct http_head 
                                   const struct server_conf *server);
 
 /* A response for the client that sent `request`. HTTP_BODY_LENGTH in an answer to HEAD or a 304
- * announces a length; no body follows. UPSTREAM_BAD_RESPONSE, NOMEM. */
+ * announces a length; no body follows. The version stays the backend's. UPSTREAM_BAD_RESPONSE,
+ * NOMEM. */
 enum http_error forwarded_response_make(const struct http_head *response,
                                         const struct http_head *request, struct arena *arena,
                                         struct http_head *out) SP_MUST_CHECK;

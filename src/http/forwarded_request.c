@@ -2,10 +2,9 @@
 #include "field_named.h"
 #include "forwarded_head.h"
 #include "hop_fields.h"
-#include "request_id.h"
 #include "text_buf.h"
 
-enum { OWN_FIELDS = 3 }; /* TE, Cookie, Sec-WebSocket-Key */
+enum { OWN_FIELDS = 2 }; /* TE, Cookie */
 
 /* ---- Max-Forwards, RFC 9110 7.6.2: only OPTIONS (TRACE never goes on) ---- */
 
@@ -67,10 +66,13 @@ static enum sp_err add_joined_cookie(struct http_fields *out, struct arena *aren
                                      const struct http_fields *fields,
                                      const struct http_field *first)
 {
+    struct http_field joined = *first;
     struct text_buf t = {0};
 
-    for (const struct http_field *f = first; f != NULL; f = http_fields_next(fields, f))
+    for (const struct http_field *f = first; f != NULL; f = http_fields_next(fields, f)) {
         t.cap += f->value.len + 2;
+        joined.never_indexed = joined.never_indexed || f->never_indexed;
+    }
     t.p = arena_alloc(arena, t.cap);
     if (t.p == NULL)
         return SP_NOMEM;
@@ -79,53 +81,8 @@ static enum sp_err add_joined_cookie(struct http_fields *out, struct arena *aren
             text_put(&t, VIEW("; "));
         text_put(&t, f->value);
     }
-    return http_fields_add(out, arena, HTTP_FIELD_COOKIE, first->name, text_buf_view(&t));
-}
-
-/* ---- RFC 8441: CONNECT with :protocol, for a backend that speaks HTTP/1.1 ---- */
-
-static void put_base64(struct text_buf *t, const unsigned char *p, size_t len)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned bits = (unsigned)p[i] << 16;
-
-        bits |= i + 1 < len ? (unsigned)p[i + 1] << 8 : 0;
-        bits |= i + 2 < len ? p[i + 2] : 0;
-        text_char(t, digits[bits >> 18 & 63]);
-        text_char(t, digits[bits >> 12 & 63]);
-        text_char(t, digits[i + 1 < len ? bits >> 6 & 63 : 64]);
-        text_char(t, digits[i + 2 < len ? bits & 63 : 64]);
-    }
-}
-
-/* RFC 6455 4.1: 16 random bytes; RFC 8441 5 leaves the field out of HTTP/2. The key is there to
- * show that the server speaks WebSocket and guards nothing. */
-static enum sp_err add_websocket_key(struct http_fields *out, struct arena *arena)
-{
-    struct text_buf t = text_buf_over(arena_alloc(arena, 24), 24);
-    const uint64_t random[2] = {request_id_random(), request_id_random()};
-    unsigned char key[sizeof(random)];
-
-    if (t.p == NULL)
-        return SP_NOMEM;
-    memcpy(key, random, sizeof(key));
-    put_base64(&t, key, sizeof(key));
-    return http_fields_add(out, arena, HTTP_FIELD_OTHER, VIEW("Sec-WebSocket-Key"),
-                           text_buf_view(&t));
-}
-
-static enum sp_err make_upgrade(struct http_head *out, struct arena *arena)
-{
-    out->method = HTTP_METHOD_GET;
-    out->method_text = VIEW("GET");
-    out->body = HTTP_BODY_NONE;
-    if (!view_eq_nocase(out->protocol, VIEW("websocket")) ||
-        http_field_named(&out->fields, VIEW("sec-websocket-key")) != NULL)
-        return SP_OK;
-    return add_websocket_key(&out->fields, arena);
+    joined.value = text_buf_view(&t);
+    return http_fields_add_copy(out, arena, &joined);
 }
 
 /* ---- The head ---- */
@@ -193,7 +150,6 @@ enum http_error forwarded_request_make(const struct forwarding *f, const struct 
     if (hop_fields_init(&hop, &request->fields) != SP_OK)
         return HTTP_ERROR_TOO_MANY_FIELDS;
     *out = *request;
-    out->version = HTTP_VERSION_1_1;
     err = reserve(&out->fields, arena,
                   request->fields.n + forwarding_max_fields(&request->fields) + OWN_FIELDS);
     if (err == SP_OK)
@@ -202,8 +158,6 @@ enum http_error forwarded_request_make(const struct forwarding *f, const struct 
         err = add_own(request, cookies, arena, &out->fields);
     if (err == SP_OK)
         err = forwarding_add(f, request, request_id, arena, &out->fields);
-    if (err == SP_OK && request->method == HTTP_METHOD_CONNECT)
-        err = make_upgrade(out, arena);
     return err == SP_OK ? HTTP_ERROR_NONE : HTTP_ERROR_NOMEM;
 }
 

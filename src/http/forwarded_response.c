@@ -40,21 +40,13 @@ static void set_body(const struct http_head *response, const struct http_head *r
         announce_length(response, request, out);
 }
 
-/* RFC 8441 5: an HTTP/2 client sent no key and expects no proof. */
-static bool is_websocket_proof(const struct http_field *field, const struct http_head *request)
-{
-    return request->method == HTTP_METHOD_CONNECT && field->id == HTTP_FIELD_OTHER &&
-           view_eq_nocase(field->name, VIEW("sec-websocket-accept"));
-}
-
-static enum sp_err copy_fields(const struct http_head *response, const struct http_head *request,
-                               const struct hop_fields *hop, struct arena *arena,
-                               struct http_fields *out)
+static enum sp_err copy_fields(const struct http_head *response, const struct hop_fields *hop,
+                               struct arena *arena, struct http_fields *out)
 {
     for (uint32_t i = 0; i < response->fields.n; i++) {
         const struct http_field *field = &response->fields.v[i];
 
-        if (hop_field_is_dropped(hop, field) || is_websocket_proof(field, request))
+        if (hop_field_is_dropped(hop, field))
             continue;
         if (http_fields_add_copy(out, arena, field) != SP_OK)
             return SP_NOMEM;
@@ -96,7 +88,7 @@ enum http_error forwarded_response_make(const struct http_head *response,
     if (hop_fields_init(&hop, &response->fields) != SP_OK)
         return HTTP_ERROR_UPSTREAM_BAD_RESPONSE;
     *out = (struct http_head){
-        .version = HTTP_VERSION_1_1,
+        .version = response->version,
         .keep_alive = true,
         .status = response->status,
         .reason = response->reason,
@@ -104,8 +96,7 @@ enum http_error forwarded_response_make(const struct http_head *response,
         .fields = {.v = arena_alloc(arena, cap * sizeof(struct http_field)), .cap = cap},
     };
     set_body(response, request, out);
-    if (out->fields.v == NULL ||
-        copy_fields(response, request, &hop, arena, &out->fields) != SP_OK ||
+    if (out->fields.v == NULL || copy_fields(response, &hop, arena, &out->fields) != SP_OK ||
         add_date(arena, out) != SP_OK)
         return HTTP_ERROR_NOMEM;
     return HTTP_ERROR_NONE;

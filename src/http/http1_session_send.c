@@ -1,5 +1,6 @@
 /* The send half of the stream: what the user of a stream calls, from anywhere. */
 #include "http1_session_internal.h"
+#include "websocket.h"
 
 #include <sallyport/base/log.h>
 
@@ -74,14 +75,22 @@ static bool is_last(const struct http1_session *s)
            (s->client_ended && s->in.len == 0) || !will_end_request(s);
 }
 
+/* RFC 8441 5: an HTTP/2 server was sent no key and gives no proof; the client expects one. */
 static struct http1_head_plan plan_tunnel(const struct http1_session *s,
-                                          const struct http_head *head)
+                                          const struct http_head *head,
+                                          char proof[WEBSOCKET_PROOF_LEN])
 {
-    return (struct http1_head_plan){
+    struct http1_head_plan plan = {
         .framing = HTTP1_FRAMING_RAW,
         .connection = HTTP1_CONNECTION_UPGRADE,
         .protocol = head->protocol.len > 0 ? head->protocol : s->head->protocol,
     };
+    const struct http_field *key = websocket_key(&s->head->fields);
+
+    if (head->version == HTTP_VERSION_2 && websocket_is(s->head->protocol) && key != NULL &&
+        websocket_proof_make(key->value, proof))
+        plan.websocket_proof = (struct view){proof, WEBSOCKET_PROOF_LEN};
+    return plan;
 }
 
 /* RFC 9112 6.3: responses to HEAD, 204 and 304 end with their head. Of these HEAD and 304 may say
@@ -167,12 +176,13 @@ static bool is_valid_final(const struct http1_session *s, const struct http_head
 
 static enum sp_err send_final(struct http1_session *s, const struct http_head *head, bool end)
 {
+    char proof[WEBSOCKET_PROOF_LEN];
     struct http1_head_plan plan;
     enum sp_err err;
 
     if (!is_valid_final(s, head, end))
         return SP_INVALID;
-    plan = head->status == 101 ? plan_tunnel(s, head) : plan_final(s, head, end);
+    plan = head->status == 101 ? plan_tunnel(s, head, proof) : plan_final(s, head, end);
     err = http1_write_head(&s->out, head, &plan);
     if (err != SP_OK)
         return err;

@@ -11,6 +11,7 @@
 #include "http1_body.h"
 #include "http1_writer.h"
 #include "upstream_conn.h"
+#include "websocket.h"
 
 #define HTTP1_STATE_BIT(name) (1U << HTTP1_UPSTREAM_##name)
 /* clang-format off */
@@ -49,7 +50,8 @@ struct http1_upstream {
     struct timer timer;   /* AWAIT: the response's deadline */
     struct timer wake;    /* armed with "now": steps go on, but not inside a user's call */
     struct view protocol; /* that the request asks to go over to; in the arena; empty: none */
-    int64_t sent_before;  /* bytes that the transport had taken when the exchange began */
+    char proof[WEBSOCKET_PROOF_LEN]; /* that a 101 must give, when the key is ours */
+    int64_t sent_before; /* bytes that the transport had taken when the exchange began */
     enum http_method method;
     enum http_error trouble; /* happened to the connection; not yet told */
     uint8_t state;
@@ -62,6 +64,7 @@ struct http1_upstream {
     bool peer_ended;  /* the stream ended: */
     bool peer_reset;  /* ...not cleanly */
     bool send_broken; /* the backend takes no more; what it says is still read */
+    bool made_key;    /* of WebSocket: the client speaks HTTP/2 and has sent none */
     bool paused;      /* by the user: no body events */
     bool above;       /* the send queue went over its bound */
     bool drained;     /* ...and fell to half of it: the user is to be told */

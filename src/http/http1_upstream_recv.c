@@ -114,6 +114,22 @@ static void take_final(struct http1_upstream *up, struct http_head *head)
     stream->user->ops->head(stream->user, stream, head, up->body.ended);
 }
 
+/* The proof of a key of our own is checked here and goes no further. */
+static bool check_proof(const struct http1_upstream *up, struct http_fields *fields)
+{
+    const struct http_field *proof = websocket_proof(fields);
+    size_t at;
+
+    if (!up->made_key)
+        return true;
+    if (proof == NULL || !view_eq(proof->value, (struct view){up->proof, sizeof(up->proof)}))
+        return false;
+    at = (size_t)(proof - fields->v);
+    fields->n--;
+    memmove(fields->v + at, fields->v + at + 1, (fields->n - at) * sizeof(*fields->v));
+    return true;
+}
+
 static void take_head(struct http1_upstream *up, struct view bytes,
                       const struct http1_limits *limits)
 {
@@ -124,7 +140,8 @@ static void take_head(struct http1_upstream *up, struct view bytes,
         return;
     if (head->status / 100 == 1 && head->status != 101)
         take_interim(up, head);
-    else if (head->body == HTTP_BODY_TUNNEL && up->protocol.len == 0)
+    else if (head->body == HTTP_BODY_TUNNEL &&
+             (up->protocol.len == 0 || !check_proof(up, &head->fields)))
         up->trouble = HTTP_ERROR_UPSTREAM_BAD_RESPONSE; /* RFC 9110 15.2.2: nobody asked */
     else
         take_final(up, head);

@@ -17,6 +17,13 @@ static void queued(struct http1_upstream *up)
         http1_upstream_retime(up);
 }
 
+/* RFC 9110 8.6: a client should say so when it sends no content with a method that has a meaning
+ * for it; some servers insist. HTTP/2 clients need not say it. */
+static bool expects_content(enum http_method method)
+{
+    return method == HTTP_METHOD_POST || method == HTTP_METHOD_PUT || method == HTTP_METHOD_PATCH;
+}
+
 /* False: no request can say so. */
 static bool plan_request(const struct http_head *head, bool end, struct http1_head_plan *plan)
 {
@@ -26,7 +33,7 @@ static bool plan_request(const struct http_head *head, bool end, struct http1_he
         return head->body == HTTP_BODY_NONE || head->body == HTTP_BODY_TUNNEL;
     }
     switch (head->body) {
-    case HTTP_BODY_NONE: return true;
+    case HTTP_BODY_NONE: plan->says_length = expects_content(head->method); return true;
     case HTTP_BODY_TO_CLOSE:
     case HTTP_BODY_TUNNEL: return false;
     case HTTP_BODY_UNSIZED:
@@ -41,10 +48,26 @@ static bool plan_request(const struct http_head *head, bool end, struct http1_he
     return !end || head->content_length == 0;
 }
 
+/* RFC 8441 5: an HTTP/2 client sends no key and expects no proof; an HTTP/1.1 server wants both. */
+static void plan_websocket(struct http1_upstream *up, const struct http_head *head,
+                           char key[WEBSOCKET_KEY_LEN], struct http1_head_plan *plan)
+{
+    const struct view made = {key, WEBSOCKET_KEY_LEN};
+
+    up->made_key = head->version == HTTP_VERSION_2 && websocket_is(head->protocol) &&
+                   websocket_key(&head->fields) == NULL;
+    if (!up->made_key)
+        return;
+    websocket_key_make(key);
+    (void)websocket_proof_make(made, up->proof);
+    plan->websocket_key = made;
+}
+
 static enum sp_err send_head(struct http_stream *stream, const struct http_head *head, bool end)
 {
     struct http1_upstream *up = http1_upstream_of(stream);
     struct http1_head_plan plan = {0};
+    char key[WEBSOCKET_KEY_LEN];
     enum sp_err err;
 
     if (stream->vc == NULL || stream->head_sent || !http_head_is_request(head) ||
@@ -55,6 +78,7 @@ static enum sp_err send_head(struct http_stream *stream, const struct http_head 
         if (up->protocol.p == NULL)
             return SP_NOMEM;
     }
+    plan_websocket(up, head, key, &plan);
     err = http1_write_head(&up->out, head, &plan);
     if (err != SP_OK)
         return err;

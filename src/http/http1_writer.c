@@ -152,6 +152,10 @@ static void put_plan(struct pen *pen, const struct http1_head_plan *plan)
     case HTTP1_CONNECTION_UPGRADE:
         pen_put(pen, VIEW("Connection: Upgrade\r\n"));
         put_field(pen, VIEW("Upgrade"), plan->protocol);
+        if (plan->websocket_key.len > 0)
+            put_field(pen, VIEW("Sec-WebSocket-Key"), plan->websocket_key);
+        if (plan->websocket_proof.len > 0)
+            put_field(pen, VIEW("Sec-WebSocket-Accept"), plan->websocket_proof);
         break;
     }
 }

@@ -31,6 +31,8 @@ struct http1_head_plan {
     bool says_length; /* Content-Length goes out; with NONE: announced, not sent (RFC 9110 8.6) */
     uint64_t length;
     struct view protocol;
+    /* Of WebSocket (websocket.h), where the fields have none; empty: none */
+    struct view websocket_key, websocket_proof;
 };
 
 /* One body on its way out. */

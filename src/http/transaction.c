@@ -186,12 +186,11 @@ static void answer_options(struct transaction *t)
 /* ---- The beginning ---- */
 
 /* TRACE would send back to the client what only the backend should see: cookies of the user and the
- * fields that we add (RFC 9110 9.3.8: no sensitive data in it). CONNECT without a protocol asks for
- * a forward proxy. */
+ * fields that we add (RFC 9110 9.3.8: no sensitive data in it). CONNECT asks for a forward proxy.
+ */
 static bool is_refused_method(const struct http_head *request)
 {
-    return request->method == HTTP_METHOD_TRACE ||
-           (request->method == HTTP_METHOD_CONNECT && request->protocol.len == 0);
+    return request->method == HTTP_METHOD_TRACE || request->method == HTTP_METHOD_CONNECT;
 }
 
 static void route_to_backend(struct transaction *t, const struct route_conf *route)

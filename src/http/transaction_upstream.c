@@ -4,6 +4,8 @@
  * harmless:
  *
  *  - no connection: nothing was sent. Any method, another server first.
+ *  - the server says that it has not acted on it (HTTP/2: REFUSED_STREAM, or behind the last stream
+ *    that GOAWAY names). Any method, while no body was sent.
  *  - a connection from the pool that ends before any byte of a response: most likely the server
  *    closed it as idle while the request was on its way. Only for idempotent methods (RFC 9110
  *    9.2.2) and while no body was sent, as that is passed on and not kept. On a fresh connection.
@@ -97,6 +99,8 @@ static bool may_retry(const struct transaction *t, enum http_error why)
         return false;
     if (t->upstream == NULL)
         return why == HTTP_ERROR_UPSTREAM_CONNECT || why == HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT;
+    if (why == HTTP_ERROR_UPSTREAM_REFUSED)
+        return !t->response_begun && !t->body_forwarded;
     return died_in_the_pool(t, why) && t->wish.backend->conf->retries > 0 && !t->body_forwarded &&
            http_method_is_idempotent(t->out.method);
 }
@@ -119,6 +123,8 @@ static void upstream_failed(struct transaction *t, enum http_error why)
 
     if (t->upstream != NULL) /* else the pool has said why it could not connect */
         log_failure(t, why, again);
+    if (why == HTTP_ERROR_UPSTREAM_REFUSED)
+        METRIC_INC(upstream_refused);
     if (http_error_status(why) == 502 || http_error_status(why) == 504)
         METRIC_INC(upstream_errors);
     t->answered_ns = clock_mono_ns();
@@ -190,9 +196,7 @@ static enum http_error begin_tunnel(struct transaction *t, const struct http_hea
     t->status = response->status;
     transaction_enter(t, TRANSACTION_TUNNEL);
     METRIC_INC(http_upgrades);
-    /* In HTTP/1.1 the end of the request is not the end of what the client sends. */
-    if (t->request->method != HTTP_METHOD_CONNECT)
-        t->client_ended = false;
+    t->client_ended = false; /* of the request: now follows what the client sends into the tunnel */
     return transaction_send_held(t) == SP_OK ? HTTP_ERROR_NONE : HTTP_ERROR_NOMEM;
 }
 

@@ -314,26 +314,6 @@ static void max_forwards_counts_down_for_options(void **state)
     assert_false(forwarded_request_ends_here(&request));
 }
 
-static void an_extended_connect_becomes_an_upgrade(void **state)
-{
-    struct forwarding f = from("203.0.113.9:50000");
-    struct http_head out;
-
-    (void)state;
-    request.method = HTTP_METHOD_CONNECT;
-    request.method_text = VIEW("CONNECT");
-    request.protocol = VIEW("websocket");
-    request.body = HTTP_BODY_UNSIZED;
-    assert_int_equal(forwarded_request_make(&f, &request, VIEW("id"), &arena, &out),
-                     HTTP_ERROR_NONE);
-    assert_int_equal(out.method, HTTP_METHOD_GET);
-    assert_true(view_eq(out.method_text, VIEW("GET")));
-    assert_int_equal(out.body, HTTP_BODY_NONE);
-    assert_int_equal(strlen(sent(&f, "sec-websocket-key")), 24);
-    add("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    assert_string_equal(sent(&f, "sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
-}
-
 static void the_authority_is_the_clients_or_the_servers(void **state)
 {
     struct backend_conf backend = {.pass_host = true};
@@ -361,8 +341,6 @@ static void making_a_head_survives_each_failed_allocation(void **state)
     add("cookie", "b=2");
     add("X-Forwarded-For", "1.2.3.4");
     add("TE", "trailers");
-    request.method = HTTP_METHOD_CONNECT;
-    request.protocol = VIEW("websocket");
     for (unsigned nth = 0;; nth++) {
         struct arena own;
         struct http_head out;
@@ -402,7 +380,6 @@ int main(void)
         TEST(expect_goes_on_only_when_it_can_be_met),
         TEST(cookies_in_pieces_are_joined),
         TEST(max_forwards_counts_down_for_options),
-        TEST(an_extended_connect_becomes_an_upgrade),
         TEST(the_authority_is_the_clients_or_the_servers),
         TEST(making_a_head_survives_each_failed_allocation),
     };

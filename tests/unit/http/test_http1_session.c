@@ -404,6 +404,21 @@ static void after_101_bytes_pass_both_ways(void **state)
     assert_int_equal(fix.service.n, 1);
 }
 
+/* RFC 8441 5: an HTTP/2 backend gives no proof of a WebSocket key; this client waits for one. */
+static void a_websocket_key_is_proved_for_a_backend_that_has_no_proof(void **state)
+{
+    struct http_head head = {.version = HTTP_VERSION_2, .status = 101, .body = HTTP_BODY_TUNNEL};
+
+    (void)state;
+    says("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    assert_int_equal(http_stream_send_head(request(0)->s, &head, false), SP_OK);
+    fake_net_turn();
+    assert_string_equal(got(), "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                               "Upgrade: websocket\r\n"
+                               "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+}
+
 static void bytes_behind_the_upgrade_request_are_the_tunnels(void **state)
 {
     struct http_head head = {.status = 101, .body = HTTP_BODY_TUNNEL};
@@ -474,6 +489,7 @@ int main(void)
         session_test(the_body_follows_a_forwarded_100),
         session_test(a_final_answer_without_100_ends_the_connection),
         session_test(after_101_bytes_pass_both_ways),
+        session_test(a_websocket_key_is_proved_for_a_backend_that_has_no_proof),
         session_test(bytes_behind_the_upgrade_request_are_the_tunnels),
         session_test(each_side_of_a_tunnel_ends_by_itself),
         session_test(a_tunnel_needs_a_client_that_asked_for_it),

@@ -1,5 +1,6 @@
 /* Requests out, responses in: what a backend sees of HTTP/1.1, and what a user hears of it. */
 #include "upstream_fixture.h"
+#include "websocket.h"
 
 /* ---- Requests ---- */
 
@@ -44,7 +45,7 @@ static const struct request_case request_cases[] = {
      SP_OK,
      "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"},
     {{.body = HTTP_BODY_UNSIZED}, true, NULL, SP_OK, "Content-Length: 0\r\n\r\n"},
-    {{.body = HTTP_BODY_NONE}, true, NULL, SP_OK, "\r\n"},
+    {{.body = HTTP_BODY_NONE}, true, NULL, SP_OK, "Content-Length: 0\r\n\r\n"},
     {{.body = HTTP_BODY_LENGTH, .content_length = 2}, true, NULL, SP_INVALID, NULL},
     {{.body = HTTP_BODY_TO_CLOSE}, false, NULL, SP_INVALID, NULL},
     {{.body = HTTP_BODY_TUNNEL}, false, NULL, SP_INVALID, NULL},
@@ -297,6 +298,54 @@ static void close_ends_an_idle_connection_without_a_word(void **state)
     owner.up = NULL;
 }
 
+/* ---- WebSocket of an HTTP/2 client: RFC 8441 5 ---- */
+
+/* The key that was made, and what proves it. */
+static void begin_websocket(char proof[WEBSOCKET_PROOF_LEN])
+{
+    struct http_head head = get_head();
+    const char *key;
+
+    head.version = HTTP_VERSION_2;
+    head.protocol = VIEW("websocket");
+    begin();
+    assert_int_equal(http_stream_send_head(user.s, &head, true), SP_OK);
+    fake_net_turn();
+    key = strstr(backend.got, "Sec-WebSocket-Key: ");
+    assert_non_null(key);
+    key += strlen("Sec-WebSocket-Key: ");
+    assert_true(websocket_proof_make((struct view){key, WEBSOCKET_KEY_LEN}, proof));
+    assert_memory_equal(key + WEBSOCKET_KEY_LEN, "\r\n", 2);
+}
+
+static void a_key_is_made_and_its_proof_goes_no_further(void **state)
+{
+    char proof[WEBSOCKET_PROOF_LEN], answer[256];
+
+    (void)state;
+    begin_websocket(proof);
+    assert_true(snprintf(answer, sizeof(answer),
+                         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: %.*s\r\nUpgrade: websocket\r\nX: y\r\n\r\n",
+                         WEBSOCKET_PROOF_LEN, proof) > 0);
+    says(answer);
+    assert_string_equal(user.log, "head(101)");
+    assert_int_equal(user.head.fields.n, 3);
+    assert_null(websocket_proof(&user.head.fields));
+    assert_true(view_eq(user.head.fields.v[2].name, VIEW("X")));
+}
+
+static void without_the_proof_there_is_no_tunnel(void **state)
+{
+    char proof[WEBSOCKET_PROOF_LEN];
+
+    (void)state;
+    begin_websocket(proof);
+    says("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+    assert_string_equal(user.log, "failed:upstream_bad_response");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +363,8 @@ int main(void)
         upstream_test(the_owners_timeout_ends_an_idle_connection),
         upstream_test(a_response_that_was_there_before_the_request_is_none),
         upstream_test(close_ends_an_idle_connection_without_a_word),
+        upstream_test(a_key_is_made_and_its_proof_goes_no_further),
+        upstream_test(without_the_proof_there_is_no_tunnel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -524,6 +524,45 @@ static void without_retries_nothing_is_sent_twice(void **state)
     assert_answered(502);
 }
 
+/* RFC 9113 8.7: the server says itself that it has not acted on it. */
+static void what_a_server_has_refused_is_sent_again_whatever_it_is(void **state)
+{
+    struct fake_stream *refusing = backend_is_pooled(), *b;
+
+    (void)state;
+    fx.request.method = HTTP_METHOD_POST;
+    fx.request.method_text = VIEW("POST");
+    get("/");
+    fake_stream_fails(refusing, HTTP_ERROR_UPSTREAM_REFUSED, false);
+    assert_true(refusing->released);
+    b = backend_connects();
+    backend_answers(b, 200, HTTP_BODY_LENGTH, 0, true);
+    assert_answered(200);
+    assert_int_equal(GREW(upstream_refused), 1);
+    assert_int_equal(GREW(upstream_retries), 1);
+}
+
+static void what_was_refused_with_a_part_of_its_body_is_not_sent_again(void **state)
+{
+    struct fake_stream *b = backend_is_pooled();
+
+    (void)state;
+    post_chunked();
+    fake_stream_says_body(&fx.client, "abc", false);
+    fake_stream_fails(b, HTTP_ERROR_UPSTREAM_REFUSED, false);
+    assert_int_equal(fx.client.head.status, 502);
+}
+
+static void a_stream_that_was_reset_is_not_sent_again(void **state)
+{
+    struct fake_stream *b = backend_is_pooled();
+
+    (void)state;
+    get("/");
+    fake_stream_fails(b, HTTP_ERROR_UPSTREAM_RESET, false);
+    assert_answered(502);
+}
+
 /* ---- Memory ---- */
 
 static void exchange_with_body(void)
@@ -615,6 +654,9 @@ int main(void)
         TEST(an_unknown_method_is_not_sent_twice),
         TEST(a_body_that_was_passed_on_cannot_be_sent_again),
         TEST(a_body_that_was_not_yet_passed_on_can),
+        TEST(what_a_server_has_refused_is_sent_again_whatever_it_is),
+        TEST(what_was_refused_with_a_part_of_its_body_is_not_sent_again),
+        TEST(a_stream_that_was_reset_is_not_sent_again),
         TEST(after_any_byte_of_a_response_nothing_is_tried_again),
         TEST(a_bad_response_is_not_tried_again),
         TEST(without_retries_nothing_is_sent_twice),
