@@ -118,8 +118,8 @@ static void backend_finish(struct conf_reader *r, const struct conf_path *at, vo
 /* HTTP/2 as RFC 9113 3.1 names it. */
 static const struct conf_word protocols[] = {
     {"http/1.1", BACKEND_HTTP11, NULL},
-    {"h2", BACKEND_H2, "HTTP/2 to servers is not built in this version"},
-    {"h2c", BACKEND_H2C, "HTTP/2 to servers is not built in this version"},
+    {"h2", BACKEND_H2, NULL},
+    {"h2c", BACKEND_H2C, NULL},
 };
 
 /* clang-format off */

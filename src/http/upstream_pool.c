@@ -5,6 +5,8 @@
 
 const struct upstream_protocol upstream_protocols[] = {
     [BACKEND_HTTP11] = {.make = http1_upstream_new, .room = 1},
+    [BACKEND_H2] = {.make = http2_upstream_new, .room = UPSTREAM_CONN_GUESS},
+    [BACKEND_H2C] = {.make = http2_upstream_new, .room = UPSTREAM_CONN_GUESS},
 };
 
 /* ---- Which server ---- */
