@@ -24,11 +24,14 @@ struct admin_service {
     uid_t owner; /* of the socket's file: may ask, besides root and the process's own */
     /* Who is at the other end; false: it cannot be told. Tests have their own. */
     bool (*peer_of)(const struct net_vconnection *vc, struct admin_peer *peer);
-    size_t list_offset; /* in an ethread's storage: the exchanges of a data thread */
+    struct list *exchanges; /* owned: of each thread, by its id */
+    int n_threads;
 };
 
-/* Before the threads start: it allocates in their storage. */
-void admin_service_init(struct admin_service *svc, struct event_processor *ep, int et_task,
-                        struct server *server);
-/* After the threads have stopped: lets go of what was under way. */
+/* After the threads were made, before they start. SP_NOMEM: nothing to be undone. */
+enum sp_err admin_service_init(struct admin_service *svc, struct event_processor *ep, int et_task,
+                               struct server *server) SP_MUST_CHECK;
+/* After the threads have stopped: what was under way ends. Harmless on one that was not made. */
+void admin_service_stop(struct admin_service *svc);
+/* After event_processor_free(), as the inbox of a thread may still hold something of ours. */
 void admin_service_fini(struct admin_service *svc);

@@ -140,7 +140,7 @@ void admin_stop(struct server *s)
 
 void admin_close(struct server *s)
 {
-    admin_service_fini(&s->admin.service);
+    admin_service_stop(&s->admin.service);
     if (s->admin.listener != NULL)
         net_accept_unref(s->admin.listener);
     config_unref(s->admin.http.config);

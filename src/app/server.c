@@ -169,8 +169,9 @@ static bool make_service(struct server *s)
     err = init_service(s, &tls);
     backend_tls_fini(&tls);
     init_threads(s);
-    admin_service_init(&s->admin.service, s->ep, s->core->et_task, s);
     s->service_started = err == SP_OK;
+    if (err == SP_OK)
+        err = admin_service_init(&s->admin.service, s->ep, s->core->et_task, s);
     return err == SP_OK || server_refuse(s, "backends: %s", sp_err_text(err));
 }
 
@@ -275,6 +276,7 @@ static void end(struct server *s)
         ssl_net_processor_fini(&s->ssl);
     net_core_free(s->core);
     event_processor_free(s->ep);
+    admin_service_fini(&s->admin.service);
     logs_close(s);
     config_unref(s->config);
 }

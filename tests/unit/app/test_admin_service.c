@@ -129,7 +129,7 @@ static int setup(void **state)
     assert_non_null(fx.ep);
     fx.data = spawn("DATA", &type);
     fx.task = spawn("TASK", &type);
-    admin_service_init(&fx.service, fx.ep, type, NULL);
+    assert_int_equal(admin_service_init(&fx.service, fx.ep, type, NULL), SP_OK);
     fx.service.table = &table;
     fx.service.peer_of = peer_of;
     fx.peer = (struct admin_peer){.pid = 11, .uid = geteuid()};
@@ -143,10 +143,11 @@ static int teardown(void **state)
 {
     (void)state;
     fake_stream_fini(&fx.client);
-    admin_service_fini(&fx.service);
+    admin_service_stop(&fx.service);
     ethread_adopt(NULL);
     iobuf_thread_fini();
     event_processor_free(fx.ep);
+    admin_service_fini(&fx.service);
     return 0;
 }
 
@@ -436,7 +437,7 @@ static void what_is_under_way_at_the_end_is_let_go(void **state)
     answer_comes();
     time_passes(60); /* lent to a thread that runs no more */
     fake_stream_fails(&fx.client, HTTP_ERROR_CLIENT_CLOSED, false);
-    admin_service_fini(&fx.service);
+    admin_service_stop(&fx.service);
     assert_int_equal(seen.n_ended, 1);
 }
 
