@@ -148,8 +148,9 @@ static void put_servers(FILE *out, const struct server *s, const char *name, con
 
 static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
 {
-    const struct server *s = rq->server;
+    struct server *s = rq->server;
 
+    server_lock(s);
     a->content_type = "text/plain; version=0.0.4; charset=utf-8";
     put_rows(a->out);
     put_process(a->out, s);
@@ -158,6 +159,7 @@ static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
                 connections_of);
     put_servers(a->out, s, "sallyport_server_failures",
                 "attempts in a row that could not reach a server", failures_of);
+    server_unlock(s);
 }
 
 static const struct admin_route rows[] = {

@@ -261,9 +261,9 @@ static void write_port(struct json_writer *j, const struct server_port *port)
     json_text(j, "name", port->conf->name);
     json_bool(j, "tls", port->conf->tls);
     json_string(j, "state",
-                atomic_load_explicit(&port->http.draining, memory_order_relaxed) ? "draining"
-                : broken                                                         ? "broken"
-                                                                                 : "open");
+                server_port_is_draining(port) ? "draining"
+                : broken                      ? "broken"
+                                              : "open");
     json_number(j, "connections", server_port_connections(port));
     write_addresses(j, port);
     json_end(j);
@@ -273,7 +273,7 @@ static void write_ports(struct json_writer *j, const struct server *s)
 {
     json_array(j, "ports");
     for (uint32_t i = 0; i < s->n_ports; i++)
-        write_port(j, &s->ports[i]);
+        write_port(j, s->ports[i]);
     json_end(j);
 }
 
@@ -339,7 +339,7 @@ static void write_process(struct json_writer *j, const struct server *s, int64_t
 
 static void get_status(const struct admin_request *rq, struct admin_answer *a)
 {
-    const struct server *s = rq->server;
+    struct server *s = rq->server;
     struct json_writer *j = &a->json;
     int64_t uptime_ms = clock_mono_ms() - s->started_mono_ms;
     struct admin_gather *g = admin_gather_new(s->core, sizeof(struct part), NULL, 0, NULL);
@@ -349,12 +349,14 @@ static void get_status(const struct admin_request *rq, struct admin_answer *a)
         return;
     }
     bool complete = admin_gather_run(g, count_connections, TIMEOUT_MS);
+    server_lock(s);
     json_object(j, NULL);
     write_process(j, s, uptime_ms);
     write_connections(j, s, g, complete);
     write_requests(j, uptime_ms);
     write_ports(j, s);
     write_backends(j, s);
+    server_unlock(s);
     write_handshakes(j, s);
     write_threads(j, s, g);
     json_end(j);

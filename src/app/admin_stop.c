@@ -18,11 +18,11 @@ static void write_drained(struct admin_answer *a, const struct server *s,
     json_object(j, NULL);
     json_array(j, "draining");
     for (uint32_t i = 0; i < s->n_ports; i++) {
-        if (one != NULL && one != &s->ports[i])
+        if (one != NULL && one != s->ports[i])
             continue;
         json_object(j, NULL);
-        json_text(j, "port", s->ports[i].conf->name);
-        json_number(j, "connections", server_port_connections(&s->ports[i]));
+        json_text(j, "port", s->ports[i]->conf->name);
+        json_number(j, "connections", server_port_connections(s->ports[i]));
         json_end(j);
     }
     json_end(j);
@@ -33,18 +33,20 @@ static void drain_all(const struct admin_request *rq, struct admin_answer *a)
 {
     struct server *s = rq->server;
 
+    server_lock(s);
     for (uint32_t i = 0; i < s->n_ports; i++)
-        server_drain_port(s, &s->ports[i]);
+        server_drain_port(s, s->ports[i]);
     write_drained(a, s, NULL);
+    server_unlock(s);
 }
 
 static struct server_port *find_port(struct server *s, struct view name, struct nearest *near)
 {
     nearest_init(near, name);
     for (uint32_t i = 0; i < s->n_ports; i++) {
-        if (view_eq(s->ports[i].conf->name, name))
-            return &s->ports[i];
-        nearest_offer(near, s->ports[i].conf->name);
+        if (view_eq(s->ports[i]->conf->name, name))
+            return s->ports[i];
+        nearest_offer(near, s->ports[i]->conf->name);
     }
     return NULL;
 }
@@ -53,17 +55,20 @@ static void drain_one(const struct admin_request *rq, struct admin_answer *a)
 {
     struct view name = admin_request_part(rq, "port");
     struct nearest near;
-    struct server_port *port = find_port(rq->server, name, &near);
+    struct server_port *port;
 
+    server_lock(rq->server);
+    port = find_port(rq->server, name, &near);
     if (port == NULL && near.best.p != NULL)
         admin_problem(a, 404, "no port \"" VIEW_FMT "\"; did you mean \"" VIEW_FMT "\"?",
                       VIEW_ARG(name), VIEW_ARG(near.best));
     else if (port == NULL)
         admin_problem(a, 404, "no port \"" VIEW_FMT "\"", VIEW_ARG(name));
-    if (port == NULL)
-        return;
-    server_drain_port(rq->server, port);
-    write_drained(a, rq->server, port);
+    if (port != NULL) {
+        server_drain_port(rq->server, port);
+        write_drained(a, rq->server, port);
+    }
+    server_unlock(rq->server);
 }
 
 /* ---- Stop ---- */
@@ -86,7 +91,7 @@ static void post_stop(const struct admin_request *rq, struct admin_answer *a)
     a->then = stop; /* the answer has to leave first */
     json_object(&a->json, NULL);
     json_signed(&a->json, "pid", getpid());
-    json_number(&a->json, "drain_timeout_ms", now ? 0 : s->config->drain_timeout_ms);
+    json_number(&a->json, "drain_timeout_ms", now ? 0 : server_drain_timeout_ms(s));
     json_end(&a->json);
 }
 

@@ -1,6 +1,7 @@
 /* Ending without anybody noticing: no new connections, idle ones close, busy ones finish what they
  * do, and those that take too long are cut. */
 #include "metrics_log.h"
+#include "server_apply.h"
 #include "server_internal.h"
 #include "signals.h"
 
@@ -12,11 +13,6 @@
 #define LOOK_MS   20   /* how often the open connections are counted */
 #define SWEEP_MS  1000 /* idle connections are asked again: some were in a handshake before */
 #define SILENT_MS 1000 /* who has said nothing for so long has nothing under way */
-
-static bool is_draining(const struct server_port *port)
-{
-    return atomic_load_explicit(&port->http.draining, memory_order_relaxed);
-}
 
 static bool is_of_draining_port(const struct net_vconnection *vc)
 {
@@ -87,9 +83,15 @@ static void sweep(struct server *s)
 
 static void begin(struct server *s)
 {
+    struct list *n;
+
+    server_lock(s);
     ports_stop(s);
     for (uint32_t i = 0; i < s->n_ports; i++)
-        atomic_store(&s->ports[i].http.draining, true);
+        atomic_store(&s->ports[i]->http->draining, true);
+    list_for_each (n, &s->leaving)
+        atomic_store(&container_of(n, struct server_port, link)->http->draining, true);
+    server_unlock(s);
     sweep(s);
 }
 
@@ -100,13 +102,23 @@ static uint32_t clients(const struct server *s)
 
 /* ---- One port, while the program goes on ---- */
 
-static uint32_t clients_of_draining_ports(const struct server *s)
+static uint32_t clients_of(const struct server_port *port)
 {
+    return server_port_is_draining(port) ? server_port_connections(port) : 0;
+}
+
+static uint32_t clients_of_draining_ports(struct server *s)
+{
+    struct list *node;
     uint32_t n = 0;
 
+    server_lock(s);
+    ports_reap(s);
     for (uint32_t i = 0; i < s->n_ports; i++)
-        if (is_draining(&s->ports[i]))
-            n += server_port_connections(&s->ports[i]);
+        n += clients_of(s->ports[i]);
+    list_for_each (node, &s->leaving)
+        n += clients_of(container_of(node, struct server_port, link));
+    server_unlock(s);
     return n;
 }
 
@@ -136,10 +148,9 @@ void drain_init(struct server *s)
 
 void server_drain_port(struct server *s, struct server_port *port)
 {
-    if (atomic_exchange(&port->http.draining, true))
+    if (atomic_exchange(&port->http->draining, true))
         return;
-    for (uint32_t i = 0; i < port->n_listeners; i++)
-        net_accept_stop(port->listeners[i]);
+    server_port_stop(port);
     LOG_INFO(APP, "draining port=" VIEW_FMT " connections=%u", VIEW_ARG(port->conf->name),
              server_port_connections(port));
     sweep(s);
@@ -153,12 +164,21 @@ void server_drain_port(struct server *s, struct server_port *port)
 bool server_is_draining(const struct server *s)
 {
     for (uint32_t i = 0; i < s->n_ports; i++)
-        if (!is_draining(&s->ports[i]))
+        if (!server_port_is_draining(s->ports[i]))
             return false;
     return true;
 }
 
 /* ---- The program ---- */
+
+uint32_t server_drain_timeout_ms(struct server *s)
+{
+    struct config *config = server_config(s);
+    uint32_t timeout_ms = config->drain_timeout_ms;
+
+    config_unref(config);
+    return timeout_ms;
+}
 
 static bool is_end(int signal_number)
 {
@@ -167,10 +187,11 @@ static bool is_end(int signal_number)
 
 void drain(struct server *s)
 {
-    int64_t deadline_ms = clock_mono_ms() + s->config->drain_timeout_ms;
+    uint32_t timeout_ms = server_drain_timeout_ms(s);
+    int64_t deadline_ms = clock_mono_ms() + timeout_ms;
     int64_t sweep_ms = clock_mono_ms() + SWEEP_MS;
 
-    LOG_INFO(APP, "draining connections=%u timeout_ms=%u", clients(s), s->config->drain_timeout_ms);
+    LOG_INFO(APP, "draining connections=%u timeout_ms=%u", clients(s), timeout_ms);
     begin(s);
     while (clients(s) > 0 && clock_mono_ms() < deadline_ms && !atomic_load(&s->stop_now)) {
         int signal_number = signals_wait(LOOK_MS);
@@ -194,7 +215,7 @@ void server_signal(struct server *s, int signal_number)
     switch (signal_number) {
     case SIGUSR1: logs_reopen(s); break;
     case SIGUSR2: metrics_log(LOG_LEVEL_INFO); break;
-    case SIGHUP: LOG_WARN(APP, "signal=SIGHUP ignored: nothing is reloaded in this version"); break;
+    case SIGHUP: server_reload(s); break;
     default: break;
     }
 }

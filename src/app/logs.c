@@ -43,8 +43,7 @@ void logs_close(struct server *s)
 
 void logs_reopen(struct server *s)
 {
-    if (s->config->log.path.len > 0)
-        log_sink_reopen(s->log);
+    log_sink_reopen(s->log); /* unless it is a standard stream */
     if (s->access_log != NULL)
         log_sink_reopen(s->access_log);
     LOG_INFO(APP, "logs reopened");

@@ -288,6 +288,9 @@ int server_run(struct config *config)
                        .started_mono_ms = clock_mono_ms(),
                        .started_wall_ms = clock_wall_ms()};
 
+    (void)pthread_mutex_init(&s.lock, NULL);
+    (void)pthread_mutex_init(&s.applying, NULL);
+    list_init(&s.leaving);
     drain_init(&s);
     signals_block();
     bool started = start(&s);
@@ -298,5 +301,7 @@ int server_run(struct config *config)
         drain(&s);
     }
     end(&s);
+    (void)pthread_mutex_destroy(&s.applying);
+    (void)pthread_mutex_destroy(&s.lock);
     return started ? 0 : 1;
 }

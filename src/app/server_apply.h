@@ -23,7 +23,8 @@
  * are. server_config() is the new configuration all the same.
  *
  * Thread: one that may block and is none of the event threads of connections: ET_TASK, or the main
- * thread. One at a time: the caller sees to it. */
+ * thread. One at a time: from before the preparation until after the commit the caller holds
+ * server.applying, which may be waited for. */
 #pragma once
 
 #include <sallyport/base/compiler.h>
@@ -49,6 +50,10 @@ struct server_apply *server_apply_prepare(struct server *s, struct config *confi
                                           const struct server_apply_options *options) SP_MUST_CHECK;
 void server_apply_commit(struct server_apply *a);
 void server_apply_abandon(struct server_apply *a); /* NULL is accepted */
+
+/* SIGHUP: applies the configuration file as it is now, certificates included. False: why is in the
+ * log, and nothing has changed. */
+bool server_reload(struct server *s);
 
 /* The configuration that holds, with a reference for the caller. Any thread but a net thread. */
 struct config *server_config(struct server *s) SP_MUST_CHECK;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin_service.h"
+#include "server_port.h"
 #include "threads_plan.h"
 
 #include <sallyport/base/log_sink.h>
@@ -14,15 +15,6 @@
 #include <sallyport/tls/cert_store.h>
 #include <sallyport/tls/ssl_net_processor.h>
 #include <sallyport/tls/ssl_port.h>
-
-/* A port of the configuration and the listeners that serve it. */
-struct server_port {
-    const struct port_conf *conf;
-    struct http_port http;
-    struct ssl_port *tls;          /* owned reference; NULL on a plain port */
-    struct net_accept **listeners; /* owned references, one an endpoint */
-    uint32_t n_listeners;
-};
 
 /* What the server keeps of a thread, in its storage. */
 struct server_thread {
@@ -42,7 +34,12 @@ struct server_admin {
 };
 
 struct server {
-    struct config *config; /* owned reference */
+    /* Of the configuration that holds: `config`, `ports`, `leaving`, and the service's set. Whoever
+     * is not the main thread before the threads started or after they ended looks at them with it;
+     * never on a net thread. */
+    pthread_mutex_t lock;
+    pthread_mutex_t applying; /* one at a time: server_apply.h; taken before `lock` */
+    struct config *config;    /* owned reference */
     struct threads_plan plan;
     struct log_sink *log, *access_log; /* NULL: standard error; none */
     struct event_processor *ep;
@@ -52,9 +49,11 @@ struct server {
     bool ssl_started;
     struct proxy_service service;
     bool service_started;
-    struct server_port *ports; /* owned, config->n_ports */
-    uint32_t n_ports;          /* opened so far */
-    size_t thread_offset;      /* of struct server_thread in an ethread's storage */
+    struct server_port **ports; /* owned, in the order of the configuration */
+    uint32_t n_ports;
+    struct list leaving;  /* struct server_port.link: in no configuration any more, but they
+                             may have connections */
+    size_t thread_offset; /* of struct server_thread in an ethread's storage */
     struct continuation memory_sampler;
     struct server_admin admin;
     int64_t started_mono_ms, started_wall_ms;
@@ -67,17 +66,19 @@ struct server {
  * that is another place, in the log. Returns false. */
 bool server_refuse(const struct server *s, const char *fmt, ...) SP_PRINTF(2, 3);
 
-/* ports.c. Binds every port and starts accepting; false: told why. */
+/* ports.c. All with the lock. Binds every port and starts accepting; false: told why. */
 bool ports_open(struct server *s);
 /* A line in the log for each listener: "listening port=443 address=[::]:443". */
 void ports_announce(const struct server *s);
+void port_announce(const struct server_port *port);
+/* One that is in no configuration any more: no new connections. */
+void ports_leave(struct server *s, struct server_port *port);
+/* Lets go of those among them that have no connections. */
+void ports_reap(struct server *s);
 /* No new connections. */
 void ports_stop(struct server *s);
 /* Lets go of everything, after the threads have ended. */
 void ports_close(struct server *s);
-
-/* Client connections that are open. Any thread. */
-uint32_t server_port_connections(const struct server_port *port);
 
 /* admin_socket.c. False: told why the server cannot start. */
 bool admin_open(struct server *s);
@@ -91,15 +92,25 @@ bool logs_open(struct server *s);
 void logs_close(struct server *s);
 void logs_reopen(struct server *s);
 
+static inline void server_lock(struct server *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+}
+static inline void server_unlock(struct server *s)
+{
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 struct server_thread *server_thread_of(const struct server *s, struct ethread *t);
 
 /* drain.c. Returns when the last client has gone, the time is up, or a second signal came. */
 void drain(struct server *s);
 void drain_init(struct server *s);
+uint32_t server_drain_timeout_ms(struct server *s);
 /* No new connections to one port, while the program goes on: idle ones close, requests under way
- * finish. Any thread but a net thread; harmless when it was asked before. */
+ * finish. With the lock; harmless when it was asked before. */
 void server_drain_port(struct server *s, struct server_port *port);
-/* Does no port take connections any more? Any thread. */
+/* Does no port take connections any more? With the lock. */
 bool server_is_draining(const struct server *s);
 /* What the signals that do not end the server do. */
 void server_signal(struct server *s, int signal_number);

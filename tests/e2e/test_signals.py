@@ -137,14 +137,6 @@ def test_logs_are_opened_again(start, connect, tmp_path):
     assert not log.exists()
 
 
-def test_hangup_changes_nothing_in_this_version(start, connect):
-    proxy = start.proxy({"app": [start.backend(answering()).address]})
-    proxy.signal(signal.SIGHUP)
-    proxy.wait_log("SIGHUP")
-
-    assert connect(proxy.https).get("/").status == 200
-
-
 def test_counters_come_on_request(start, connect):
     proxy = start.proxy({"app": [start.backend(answering()).address]})
     connect(proxy.https).get("/")

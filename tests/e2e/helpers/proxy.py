@@ -113,6 +113,18 @@ class Proxy(Program):
         self.addresses = dict(LISTENING.findall(log))
         return len(self.addresses) == len(self.config["ports"])
 
+    def reload(self, config: dict = None) -> bool:
+        """Writes the configuration, if there is another one, and sends SIGHUP. Was it applied?"""
+        if config is not None:
+            self.config_path.write_text(json.dumps(config, indent=2))
+        start = len(self.log())
+        self.signal(signal.SIGHUP)
+        applied = self.wait_log(r" app (applied config=|reload: failed)", start)[1] != "reload: failed"
+        if applied and config is not None:
+            self.config = config
+        self.addresses.update(LISTENING.findall(self.log()[start:]))
+        return applied
+
     def address(self, key: str) -> tuple:
         """Where the port with this key really listens, as (host, port)."""
         return split_address(self.addresses[key])

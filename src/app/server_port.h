@@ -1,0 +1,61 @@
+/* A port of a configuration while it is served: its certificates, its listeners, and what its
+ * connections are told.
+ *
+ * Made in full before it accepts anybody, so that a configuration can be tried as a whole: new,
+ * begin, and when it is not wanted any more stop or drain, and free once its connections have gone
+ * or the threads have ended. Under the server's lock once others may know of it. */
+#pragma once
+
+#include <sallyport/base/list.h>
+#include <sallyport/http/http_port.h>
+#include <sallyport/net/net_accept.h>
+#include <sallyport/tls/ssl_port.h>
+
+struct server;
+
+/* Who is told what is wrong. `pointer` into the configuration, "/ports/443". */
+struct server_reporter {
+    void (*report)(void *arg, struct view pointer, struct view text, bool warning);
+    void *arg;
+};
+void server_report(const struct server_reporter *r, bool warning, const char *object,
+                   struct view name, const char *fmt, ...) SP_PRINTF(5, 6);
+
+struct server_port {
+    const struct port_conf *conf;  /* of http->config */
+    struct http_port *http;        /* owned reference */
+    struct ssl_port *tls;          /* owned reference; NULL on a plain port */
+    struct cert_store *store;      /* owned: what `tls` gets when it begins; NULL: it has it */
+    struct net_accept **listeners; /* owned references, one an endpoint */
+    uint32_t n_listeners;
+    struct list link; /* on server.leaving */
+};
+
+struct server_port_options {
+    struct config *config; /* the port takes a reference of its own */
+    const struct port_conf *conf;
+    struct server_port *old; /* whose sockets, ticket keys and TLS contexts it goes on with; NULL */
+    const struct server_reporter *reporter;
+};
+
+/* Reads the certificates and opens the listeners. NULL: told why; `old` is as it was. */
+struct server_port *server_port_new(struct server *s, const struct server_port_options *options)
+    SP_MUST_CHECK;
+void server_port_begin(struct server_port *port);
+/* No further connections. Harmless twice. */
+void server_port_stop(struct server_port *port);
+/* Stops it; its connections, if there are any, go on without it. NULL is accepted. */
+void server_port_free(struct server_port *port);
+
+/* The certificates of a port that is kept, read anew; the caller owns the reference. NULL: told
+ * why. */
+struct cert_store *server_port_read_certificates(const struct port_conf *conf,
+                                                 const struct server_reporter *reporter)
+    SP_MUST_CHECK;
+
+/* Client connections that are open. Any thread. */
+uint32_t server_port_connections(const struct server_port *port);
+static inline bool server_port_is_draining(const struct server_port *port)
+{
+    return atomic_load_explicit(&port->http->draining, memory_order_relaxed);
+}
