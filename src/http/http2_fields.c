@@ -2,6 +2,7 @@
 #include "http2_fields.h"
 
 #include "message_rules.h"
+#include "websocket.h"
 
 #include <sallyport/http/http_syntax.h>
 
@@ -221,14 +222,15 @@ static enum http_error take_length(struct http_head *out, bool end_stream,
 }
 
 /* RFC 8441 4, into the model's form. RFC 9110 9.3.6: the request itself has no content; and who
- * ends it with its head has nothing to send into the tunnel that it asks for. */
+ * ends it with its head has nothing to send into the tunnel that it asks for. WebSocket alone: what
+ * the target of other protocols means (RFC 9298, RFC 9484) is theirs to say, not an HTTP path. */
 static enum http_error take_tunnel(struct view protocol, bool end_stream, struct http_head *out)
 {
     if (!message_is_protocol(protocol) || end_stream)
         return HTTP_ERROR_BAD_UPGRADE;
     if (http_fields_has(&out->fields, HTTP_FIELD_CONTENT_LENGTH))
         return HTTP_ERROR_BAD_CONTENT_LENGTH;
-    if (message_protocol_carries_http(protocol))
+    if (!websocket_is(protocol))
         return HTTP_ERROR_METHOD_UNSUPPORTED;
     out->method = HTTP_METHOD_GET;
     out->method_text = VIEW("GET");

@@ -70,7 +70,7 @@ enum http_error http2_fields_add(struct http2_fields_reader *r, struct view name
 /* The end of a request's block. NONE: *out is complete as after http1_parse_request(), scheme and
  * authority always there. body: LENGTH as told, else NONE with `end_stream`, else UNSIZED. On an
  * error *out has the method, if it was a valid one, and nothing else for sure: enough to answer.
- * METHOD_UNSUPPORTED: CONNECT, or a protocol that is not taken into tunnels (RFC 8441: 501).
+ * METHOD_UNSUPPORTED: CONNECT, plain or for anything but WebSocket (RFC 8441 5).
  * EXPECTATION, URI_TOO_LONG, HEAD_TOO_LARGE, TOO_MANY_FIELDS: answerable too. NOMEM. All else:
  * malformed, see below. */
 enum http_error http2_fields_request(const struct http2_fields_reader *r, bool end_stream,

@@ -201,6 +201,7 @@ static void tunnels_that_are_not_taken(void **state)
     ":method: CONNECT\n:protocol: " protocol "\n:scheme: https\n:authority: a\n:path: /\n"
     (void)state;
     assert_int_equal(refusal(TUNNEL("h2c"), GOES_ON), HTTP_ERROR_METHOD_UNSUPPORTED);
+    assert_int_equal(refusal(TUNNEL("connect-udp"), GOES_ON), HTTP_ERROR_METHOD_UNSUPPORTED);
     assert_int_equal(refusal(TUNNEL("TLS/1.2"), GOES_ON), HTTP_ERROR_METHOD_UNSUPPORTED);
     assert_int_equal(refusal(TUNNEL("a b"), GOES_ON), HTTP_ERROR_BAD_UPGRADE);
     assert_int_equal(refusal(TUNNEL("a, b"), GOES_ON), HTTP_ERROR_BAD_UPGRADE);
