@@ -52,6 +52,7 @@ void tls_handshake_free(struct tls_handshake *hs)
     if (hs == NULL)
         return;
     cert_store_unref(hs->store);
+    free(hs->hello);
     free(hs);
 }
 

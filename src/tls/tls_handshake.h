@@ -21,6 +21,7 @@
 struct ssl_net_vconnection;
 struct cert_store;
 struct cert_bundle;
+struct kept_hello;
 
 #define TLS_BIT(state) (1U << TLS_HS_##state)
 /* X(state, where it may go) */
@@ -44,6 +45,7 @@ struct tls_handshake {
     struct ssl_net_vconnection *vc;   /* borrowed: its owner */
     struct cert_store *store;         /* owned reference, from NEGOTIATE on: a reload may come */
     const struct cert_bundle *bundle; /* borrowed from `store`; NULL: not chosen yet */
+    struct kept_hello *hello;         /* owned; what a server was offered, for when it fails */
     enum tls_hs_state state;
     enum sp_err err;    /* why it fails, where that is known better than by OpenSSL; SP_OK: not */
     const char *reason; /* OpenSSL's words, static; NULL: none */

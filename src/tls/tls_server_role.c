@@ -2,15 +2,15 @@
  * know of the end. */
 #include "tls_server_role.h"
 
+#include "handshake_log_internal.h"
 #include "ssl_port_internal.h"
 #include "tls_first_bytes.h"
 #include "tls_hello_kind.h"
 #include "tls_role.h"
 #include "tls_thread.h"
 
-#include <sallyport/base/log.h>
+#include <sallyport/base/metrics.h>
 
-#include <inttypes.h>
 #include <sys/socket.h>
 
 /* How long the peer may take to read the answer to plain HTTP and leave. */
@@ -63,6 +63,7 @@ struct io_result tls_server_turn(struct tls_handshake *hs, struct tls_thread *t)
 {
     if (!hs->vc->super.turn_granted)
         return (struct io_result){.status = IO_WANT_TURN, .drained = t->in_dry};
+    hs->hello = kept_hello_new((struct view){(const char *)t->in, t->in_left});
     tls_hs_enter(hs, TLS_HS_NEGOTIATE);
     return (struct io_result){.status = IO_OK};
 }
@@ -131,65 +132,8 @@ static enum sp_err server_judge(struct tls_handshake *hs)
  * goes on for days. */
 static void server_finish(struct tls_handshake *hs)
 {
-    struct ssl_net_vconnection *vc = hs->vc;
-
-    vc->bundle = tls_label_ref(hs->bundle->name);
-    if (vc->resumed) {
-        METRIC_INC(tls_handshakes_resumed);
-        METRIC_ADD(tls_handshake_resumed_us, vc->handshake_us);
-    } else {
-        METRIC_INC(tls_handshakes_full);
-        METRIC_ADD(tls_handshake_full_us, vc->handshake_us);
-    }
-}
-
-static void count_reason(enum sp_err err)
-{
-    METRIC_INC(tls_handshakes_failed);
-    switch ((int)err) {
-    case SP_TLS_TIMEOUT: METRIC_INC(tls_handshake_timeouts); break;
-    case SP_TLS_PLAIN_HTTP: METRIC_INC(tls_plain_http); break;
-    case SP_TLS_NOT_TLS: METRIC_INC(tls_failed_not_tls); break;
-    case SP_TLS_VERSION: METRIC_INC(tls_failed_version); break;
-    case SP_TLS_CIPHER: METRIC_INC(tls_failed_cipher); break;
-    case SP_TLS_SNI: METRIC_INC(tls_failed_sni); break;
-    case SP_TLS_ALPN: METRIC_INC(tls_failed_alpn); break;
-    case SP_TLS_ALERT: METRIC_INC(tls_failed_alert); break;
-    case SP_TLS_PROTOCOL: METRIC_INC(tls_failed_protocol); break;
-    case SP_TLS_GONE:
-    case SP_PEER_RESET: METRIC_INC(tls_failed_gone); break;
-    default: METRIC_INC(tls_failed_other); break;
-    }
-}
-
-static void log_failure(const struct ssl_net_vconnection *vc, enum sp_err err)
-{
-    const struct tls_handshake *hs = vc->hs;
-    struct view sni = hs == NULL ? (struct view){NULL, 0} : (struct view){hs->text, hs->text_len};
-    const char *reason = hs == NULL || hs->reason == NULL ? sp_err_text(err) : hs->reason;
-    char peer[ENDPOINT_TEXT_MAX], name[128];
-
-    LOG_LIMITED(TLS, INFO,
-                "vc=%" PRIu64 " peer=%s sni=\"%s\" err=%s alert_sent=%d alert_received=%d "
-                "reason=\"%s\"",
-                vc->super.id, ip_endpoint_format(&vc->super.remote, peer, sizeof(peer)),
-                log_escape(name, sizeof(name), sni), sp_err_label(err),
-                hs == NULL ? -1 : hs->alert_sent, hs == NULL ? -1 : hs->alert_received, reason);
-}
-
-/* Who connects and leaves without a byte is a health check or a scanner: counted, not logged. */
-static void server_failed(const struct ssl_net_vconnection *vc, enum sp_err err)
-{
-    bool silent = vc->hs == NULL || !vc->hs->got_bytes;
-
-    if (err == SP_OK)
-        err = SP_TLS_GONE;
-    count_reason(err);
-    if (silent && err == SP_TLS_GONE) {
-        LOG_DEBUG(TLS, "vc=%" PRIu64 " err=tls_gone no byte was received", vc->super.id);
-        return;
-    }
-    log_failure(vc, err);
+    hs->vc->bundle = tls_label_ref(hs->bundle->name);
+    tls_server_count(hs->vc);
 }
 
 /* The port is the listener's, and the base lets go of that. */
@@ -204,6 +148,6 @@ const struct tls_role tls_server_role = {
     .ssl_new = server_ssl_new,
     .judge = server_judge,
     .finish = server_finish,
-    .failed = server_failed,
+    .failed = tls_server_failed,
     .release = server_release,
 };

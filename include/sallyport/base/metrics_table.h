@@ -52,6 +52,16 @@
     X(tls_failed_other,            "handshakes",  "failed: memory, the library, shutdown")         \
     X(tls_handshake_full_us,       "microseconds", "CPU time of completed full handshakes")       \
     X(tls_handshake_resumed_us,    "microseconds", "CPU time of completed resumed handshakes")    \
+    X(tls_version_1_2,             "handshakes",  "completed with TLS 1.2")                        \
+    X(tls_version_1_3,             "handshakes",  "completed with TLS 1.3")                        \
+    X(tls_cipher_aes_128_gcm,      "handshakes",  "completed with AES-128-GCM")                    \
+    X(tls_cipher_aes_256_gcm,      "handshakes",  "completed with AES-256-GCM")                    \
+    X(tls_cipher_chacha20_poly1305, "handshakes", "completed with ChaCha20-Poly1305")              \
+    X(tls_group_x25519,            "handshakes",  "keys agreed on with X25519")                    \
+    X(tls_group_p256,              "handshakes",  "keys agreed on with P-256")                     \
+    X(tls_group_p384,              "handshakes",  "keys agreed on with P-384")                     \
+    X(tls_group_x25519mlkem768,    "handshakes",  "keys agreed on with X25519MLKEM768")            \
+    X(tls_group_other,             "handshakes",  "keys agreed on with another group")             \
     X(tls_client_handshakes_started, "handshakes", "handshakes with servers that began")           \
     X(tls_client_handshakes_full,  "handshakes",  "full handshakes with servers completed")        \
     X(tls_client_handshakes_resumed, "handshakes", "resumed handshakes with servers completed")    \
@@ -105,5 +115,7 @@
 
 #define SP_HISTOGRAMS(X)                                                                           \
     X(tls_handshake_wait_ms,       "milliseconds", "from accept to the first cryptography of a handshake") \
+    X(tls_handshake_crypto_us,     "microseconds", "CPU time of a completed handshake")            \
+    X(tls_handshake_ms,            "milliseconds", "from accept to where a connection is usable")  \
     X(tls_handshake_drop_wait_ms,  "milliseconds", "from accept to where a handshake was dropped before any")
 /* clang-format on */

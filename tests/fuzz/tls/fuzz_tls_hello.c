@@ -1,13 +1,17 @@
-/* What this program itself looks at of a client's first bytes: TLS or HTTP, what it will cost, and
- * the requested name. The input is used as all of them. */
+/* What this program itself looks at of a client's first bytes: TLS or HTTP, what it will cost, the
+ * requested name, and what is kept of one that fails. The input is used as all of them. */
 #include "cert_names.h"
+#include "handshake_log_internal.h"
 #include "tls_client_hello.h"
 #include "tls_first_bytes.h"
 #include "tls_hello_kind.h"
 
 #include <sallyport/base/compiler.h>
+#include <sallyport/tls/client_hello.h>
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,9 +56,34 @@ static void requested_name(struct view extension)
     SP_ASSERT(view_eq(normal, again));
 }
 
+/* What is shown to people: the whole list of what was offered lies inside the message, and its
+ * fingerprint has its length. */
+static void offers(struct view bytes)
+{
+    struct kept_hello *kept = kept_hello_new(bytes);
+    struct view message = {kept == NULL ? NULL : (const char *)kept->bytes,
+                           kept == NULL ? 0 : kept->len};
+    struct view body, protocol;
+    struct client_hello h;
+    char ja4[CLIENT_HELLO_JA4_BYTES];
+    uint16_t number;
+
+    (void)client_hello_parse(message, &h);
+    client_hello_ja4(&h, ja4);
+    SP_ASSERT(strlen(ja4) == CLIENT_HELLO_JA4_BYTES - 1);
+    while (client_hello_extension(&h.extensions, &number, &body))
+        SP_ASSERT(body.len == 0 ||
+                  (body.p >= message.p && body.p + body.len <= message.p + message.len));
+    while (client_hello_protocol(&h.alpn, &protocol))
+        SP_ASSERT(protocol.len == 0 || protocol.p + protocol.len <= message.p + message.len);
+    free(kept);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct view bytes = {(const char *)data, size};
+
+    offers(bytes);
 
     first_bytes(bytes);
     hello_kind(bytes);
