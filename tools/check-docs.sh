@@ -5,6 +5,8 @@
 #     tools/check-docs.sh              check
 #     tools/check-docs.sh --update     write the generated tables anew, then check
 #
+# Also written and checked: conf/sallyport.schema.json.
+#
 # Checked: functions named as file.c:function, paths, links and their anchors, the generated tables
 # (between "<!-- table: NAME -->" and "<!-- end of table -->"), names of counters and labels in the
 # manual, and every JSON configuration that is shown. The last and the table of keys need the program:
@@ -282,6 +284,16 @@ json.dump(conf, open(sys.argv[1], "w"), indent=1)
 PY
 }
 
+# What editors complete and check configurations with.
+check_schema()
+{
+    local schema=conf/sallyport.schema.json
+    "$binary" config schema >"$scratch/schema"
+    [ -z "$update" ] || cp "$scratch/schema" "$schema"
+    diff -u --label "$schema" --label "the source" "$schema" "$scratch/schema" >&2 ||
+        offence "$schema: not what the source says: tools/check-docs.sh --update"
+}
+
 check_configurations()
 {
     local doc json
@@ -298,6 +310,7 @@ check_configurations()
         done
     done
     for json in conf/*.json conf/examples/*.json; do
+        [ "$json" != conf/sallyport.schema.json ] || continue
         "$binary" check --no-certificates "$json" >"$scratch/why" 2>&1 || {
             cat "$scratch/why" >&2
             offence "$json: not a configuration"
@@ -321,4 +334,5 @@ check_file_names
 check_links
 check_names
 [ -z "$binary" ] || check_configurations
+[ -z "$binary" ] || check_schema
 [ "$offences" -eq 0 ]

@@ -10,6 +10,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson-dev libc
        libnghttp2-dev libmimalloc-dev)
 run=("${build[@]}" openssl curl)
 test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets python3-hpack python3-grpcio
+      python3-jsonschema
       nghttp2-client nghttp2-server nginx-light chromium)
 fuzz=("${build[@]}" libcmocka-dev clang libclang-rt-14-dev)
 lint=("${fuzz[@]}" git clang-format clang-tidy cppcheck)

@@ -8,6 +8,7 @@ static const struct conf_kind address_kind = {
     "\"host:port\", \"[::1]:port\" or \"unix:/path\"",
     NULL, /* by server_finish(), which also takes it apart */
     false,
+    "^(unix:.+|.+:[0-9]{1,5})$",
 };
 
 /* What stands before the last colon, and the port behind it. */

@@ -178,21 +178,32 @@ static bool is_owner(struct view v)
 
 /* clang-format off */
 const struct conf_kind conf_kind_name = {
-    "a name of letters, digits, '.', '_' and '-'", is_name, false};
+    "a name of letters, digits, '.', '_' and '-'", is_name, false,
+    "^[A-Za-z0-9._-]{1,253}$"};
+const struct conf_kind conf_kind_port = {
+    "a port as \"443\", \"127.0.0.1:443\", \"[::1]:443\" or \"unix:/path\"", NULL, false,
+    "^([0-9]{1,5}|.+:[0-9]{1,5}|unix:.+)$"};
 const struct conf_kind conf_kind_host_pattern = {
-    "a host name such as \"shop.example.com\" or \"*.example.com\"", is_host_pattern, true};
+    "a host name such as \"shop.example.com\" or \"*.example.com\"", is_host_pattern, true,
+    "^(\\*\\.)?[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$"};
 const struct conf_kind conf_kind_url_path = {
-    "a path that begins with \"/\", without query", is_url_path, false};
+    "a path that begins with \"/\", without query", is_url_path, false,
+    "^/[!\"$->@-~]*$"};
 const struct conf_kind conf_kind_location = {
-    "a path or an http(s) URL, in which {host} and {path} are filled in", is_location, false};
+    "a path or an http(s) URL, in which {host} and {path} are filled in", is_location, false,
+    "^(https?://[!-~]+|/([!-.0-z|~][!-~]*)?)$"};
 const struct conf_kind conf_kind_field_name = {
-    "the name of a header field", is_token, false};
+    "the name of a header field", is_token, false,
+    "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
 const struct conf_kind conf_kind_field_value = {
-    "a header value without line breaks, control characters or space around it", is_field_value, false};
+    "a header value without line breaks, control characters or space around it", is_field_value, false,
+    "^([^\\x00-\\x20\\x7f]([^\\x00-\\x08\\x0a-\\x1f\\x7f]*[^\\x00-\\x20\\x7f])?)?$"};
 const struct conf_kind conf_kind_log_levels = {
-    "log levels such as \"info\" or \"warn,tls=debug\"", is_log_levels, false};
+    "log levels such as \"info\" or \"warn,tls=debug\"", is_log_levels, false, NULL};
 const struct conf_kind conf_kind_word = {
-    "a name of letters, digits, '.', '_' and '-'", is_word, false};
+    "a name of letters, digits, '.', '_' and '-'", is_word, false,
+    "^[A-Za-z0-9._-]+$"};
 const struct conf_kind conf_kind_owner = {
-    "an owner such as \"user\", \"user:group\" or \":group\"", is_owner, false};
+    "an owner such as \"user\", \"user:group\" or \":group\"", is_owner, false,
+    "^([A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?|:[A-Za-z0-9._-]+)$"};
 /* clang-format on */

@@ -4,6 +4,7 @@
 #include "conf_table.h"
 
 extern const struct conf_kind conf_kind_name;         /* of a bundle or backend */
+extern const struct conf_kind conf_kind_port;         /* key of a port; taken apart with it */
 extern const struct conf_kind conf_kind_host_pattern; /* "shop.example.com", "*.example.com" */
 extern const struct conf_kind conf_kind_url_path;
 extern const struct conf_kind conf_kind_location;

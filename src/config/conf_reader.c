@@ -127,7 +127,7 @@ static void read_name(struct conf_reader *r, const struct conf_row *row, const s
 {
     struct view name = view_of(at->key);
 
-    if (row->kind != NULL && !row->kind->ok(name))
+    if (row->kind != NULL && row->kind->ok != NULL && !row->kind->ok(name))
         conf_key_error(r, at, "the key has to be %s", row->kind->expects);
     name = conf_copy(r, name);
     memcpy((char *)element + row->name_offset, &name, sizeof(name));

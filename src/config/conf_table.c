@@ -10,7 +10,7 @@ const struct conf_row *conf_table_find(const struct conf_table *t, struct view n
 
 bool conf_key_is_comment(const char *key)
 {
-    return strncmp(key, CONF_COMMENT, strlen(CONF_COMMENT)) == 0;
+    return strncmp(key, CONF_COMMENT, strlen(CONF_COMMENT)) == 0 || strcmp(key, CONF_SCHEMA) == 0;
 }
 
 bool conf_count_fits(const struct conf_row *row, size_t n)

@@ -47,6 +47,7 @@ struct conf_kind {
     const char *expects;       /* "a path that begins with \"/\"" */
     bool (*ok)(struct view v); /* NULL: the table's finish sees to it */
     bool lower;                /* upper case means the same: kept in lower case */
+    const char *pattern;       /* what the schema says of it (ECMA-262); NULL: nothing */
 };
 
 /* What of a running program a change of a key touches: a part of it (config/diff.h). A row that
@@ -145,8 +146,9 @@ struct conf_table {
 #define CONF_WORDS(words_)  .words = (words_), .n_words = SP_COUNT_OF(words_)
 #define CONF_ROWS(s, rows_) .rows = (rows_), .n_rows = SP_COUNT_OF(rows_), .size = sizeof(s)
 
-/* A key that begins so is a comment, in every object. */
+/* A key that begins so is a comment, in every object; one that is so is for editors. */
 #define CONF_COMMENT "//"
+#define CONF_SCHEMA  "$schema"
 
 /* NULL: no such key. */
 const struct conf_row *conf_table_find(const struct conf_table *t, struct view name);

@@ -19,6 +19,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* jansson, which config and cli use, has functions of these names too. In one program a symbol is
+ * one, and the linker would not say a word: ours have others. No file can use both. */
+#define json_object json_writer_object
+#define json_array  json_writer_array
+#define json_string json_writer_string
+#define json_null   json_writer_null
+
 #define JSON_WRITER_DEPTH 32
 
 struct json_writer {
