@@ -27,6 +27,9 @@ static const struct conf_row rows[] = {
     {INT(receive_bytes, 64 * KIB, 1024 * MIB, 4 * MIB, "bytes",
         "The connection's own window: what bodies that nobody takes can hold of memory, all streams "
         "of a connection together.")},
+    {INT(send_bytes, 64 * KIB, 1024 * MIB, MIB, "bytes",
+        "Queued for the peer on all streams of a connection together; above it, a stream is given more "
+        "only when it has nothing left.")},
     {CONF_ROW_OBJECT(struct http2_conf, "budgets", budgets, &budgets_table,
         "What a peer may do at once; it comes back within 10 seconds, and with useful work. Who goes "
         "past one is sent away (GOAWAY, ENHANCE_YOUR_CALM); 0: unlimited.")},

@@ -217,6 +217,8 @@ static bool step(struct http1_upstream *up)
 
 static size_t read_mark(const struct http1_upstream *up)
 {
+    if (up->paused)
+        return 0; /* what nobody takes stays with the system */
     if (up->state == HTTP1_UPSTREAM_IDLE || up->state == HTTP1_UPSTREAM_DONE)
         return up->in.len > 0 ? 1 : IDLE_MARK_BYTES;
     return up->options.buffer_bytes > up->options.max_head_bytes ? up->options.buffer_bytes

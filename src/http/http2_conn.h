@@ -103,6 +103,7 @@ struct http2_conn {
     uint32_t n_open;                   /* of these, open in the protocol */
     uint64_t n_begun;                  /* streams so far */
     size_t held_bytes;                 /* received and not yet taken by users */
+    size_t queued_bytes;               /* to send, in the queues of all streams */
     size_t extra_window_bytes;         /* by which windows of streams were opened further */
     struct timer wake; /* armed with "now": run() comes, but not inside a user's call */
     struct timer end;  /* ENDING: how long the peer has to take our last words */

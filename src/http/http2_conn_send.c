@@ -83,9 +83,10 @@ static enum sp_err take_payload(struct http2_stream *s, const uint8_t *header, s
     enum sp_err err;
 
     iobuf_init(&payload);
-    err = iobuf_move(&payload, &s->out, n);
-    if (err == SP_OK)
-        err = iobuf_append(out, header, 9);
+    if (iobuf_move(&payload, &s->out, n) != SP_OK)
+        return SP_NOMEM;
+    s->conn->queued_bytes -= n;
+    err = iobuf_append(out, header, 9);
     if (err == SP_OK && n <= COPY_MAX_BYTES && iobuf_first(&payload).len == n &&
         iobuf_append(out, iobuf_first(&payload).p, n) == SP_OK)
         iobuf_clear(&payload);
@@ -108,7 +109,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     count_frame(s, length);
     if (take_payload(s, header, length) != SP_OK)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (s->above && s->out.len <= s->super.queue_bound / 2) {
+    if (s->above && s->out.len <= http2_stream_bound(s) / 2) {
         s->above = false;
         s->drained = true;
         http2_stream_ready(s);

@@ -64,7 +64,7 @@ void http2_stream_free_if_done(struct http2_stream *s)
         return; /* its turn in deliver() comes yet */
     c->ops->stream_gone(s);
     http2_stream_drop_received(s);
-    iobuf_clear(&s->out);
+    http2_stream_drop_queued(s);
     arena_fini(&s->super.arena);
     list_remove(&s->ready_link);
     list_remove(&s->link);
@@ -118,7 +118,7 @@ void http2_stream_reset(struct http2_stream *s, uint32_t code)
     if (s->aborted)
         return;
     s->aborted = true;
-    iobuf_clear(&s->out);
+    http2_stream_drop_queued(s);
     http2_stream_drop_received(s);
     if (!s->is_open || c->state != HTTP2_CONN_OPEN)
         return;
@@ -133,6 +133,21 @@ void http2_stream_malformed(struct http2_stream *s, enum http_error why)
 }
 
 /* ---- Sending ---- */
+
+/* One slow stream may hold a whole buffer, as one of HTTP/1.1 may. A hundred of them may not: whose
+ * windows stay shut then holds what had come already, and the rest waits where it comes from. */
+size_t http2_stream_bound(const struct http2_stream *s)
+{
+    const struct http2_conn *c = s->conn;
+
+    return c->queued_bytes > c->options.conf->send_bytes ? 0 : c->options.buffer_bytes;
+}
+
+void http2_stream_drop_queued(struct http2_stream *s)
+{
+    s->conn->queued_bytes -= s->out.len;
+    iobuf_clear(&s->out);
+}
 
 /* There is something for nghttp2 to ask for. */
 static enum sp_err resume_data(struct http2_stream *s)
@@ -188,8 +203,10 @@ static enum sp_err send_body(struct http_stream *stream, struct iobuf *data, boo
     if (s->out.len == 0)
         s->sent_ms = http2_conn_now_ms(s->conn);
     iobuf_move_all(&s->out, data);
+    s->conn->queued_bytes += n;
     stream->bytes_sent += n;
     stream->send_ended = end;
+    stream->queue_bound = http2_stream_bound(s);
     if (s->out.len > stream->queue_bound)
         s->above = true;
     return n > 0 || end ? resume_data(s) : SP_OK;

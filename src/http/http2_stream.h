@@ -80,6 +80,8 @@ extern const struct http_stream_ops http2_stream_ops;
  * http2_stream_opened() after nghttp2_submit_request(). NULL: out of memory. */
 struct http2_stream *http2_stream_new(struct http2_conn *c, int32_t id) SP_MUST_CHECK;
 void http2_stream_opened(struct http2_stream *s, int32_t id);
+/* What is queued to send goes. */
+void http2_stream_drop_queued(struct http2_stream *s);
 /* What was received and is not told goes; the windows open again. */
 void http2_stream_drop_received(struct http2_stream *s);
 /* Over for both: unlinks and frees. Harmless while it is not. From run() and users' calls. */
@@ -96,6 +98,8 @@ void http2_stream_reset(struct http2_stream *s, uint32_t code);
 /* RFC 9113 8.1.1: a stream error of type PROTOCOL_ERROR, and `why` for the user. Noted or not. */
 void http2_stream_malformed(struct http2_stream *s, enum http_error why);
 
+/* How much may be queued before the user has to wait: super.queue_bound, as things are now. */
+size_t http2_stream_bound(const struct http2_stream *s);
 /* The data source for nghttp2_submit_response() and _request(). */
 nghttp2_data_provider http2_stream_data(struct http2_stream *s);
 /* Both directions open again as bytes (see http_stream.h, "Tunnels"). */

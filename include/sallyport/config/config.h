@@ -74,6 +74,7 @@ struct http2_conf {
     uint32_t stream_window_bytes;     /* SETTINGS_INITIAL_WINDOW_SIZE */
     uint32_t max_stream_window_bytes; /* up to which the window of a fast upload grows */
     uint32_t receive_bytes;           /* the connection's window: what all its streams can hold */
+    uint32_t send_bytes; /* queued on all streams before each has to wait for its peer */
     struct http2_budgets_conf budgets;
 };
 

@@ -217,7 +217,8 @@ static struct port_conf port_conf(void)
         .http2 = {.max_streams = 20,
                   .stream_window_bytes = 16384,
                   .max_stream_window_bytes = 65536,
-                  .receive_bytes = 131072},
+                  .receive_bytes = 131072,
+                  .send_bytes = 65536},
     };
 
 #define X(id, key, default_, ...) conf.http2.budgets.allowance[HTTP2_BUDGET_##id] = default_;

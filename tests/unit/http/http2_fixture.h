@@ -11,6 +11,7 @@ static inline void http2_defaults(struct http2_conf *conf)
         .stream_window_bytes = 65536,
         .max_stream_window_bytes = 262144,
         .receive_bytes = 1048576,
+        .send_bytes = 1048576,
     };
 #define X(id, key, default_, ...) conf->budgets.allowance[HTTP2_BUDGET_##id] = default_;
     HTTP2_BUDGETS(X)

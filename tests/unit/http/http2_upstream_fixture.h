@@ -49,7 +49,8 @@ static inline void fill_conf(void)
     conf.http2 = (struct http2_conf){.max_streams = 200,
                                      .stream_window_bytes = 65536,
                                      .max_stream_window_bytes = 262144,
-                                     .receive_bytes = 1048576};
+                                     .receive_bytes = 1048576,
+                                     .send_bytes = 1048576};
 #define X(id, key, default_, ...) conf.http2.budgets.allowance[HTTP2_BUDGET_##id] = default_;
     HTTP2_BUDGETS(X)
 #undef X

@@ -200,6 +200,32 @@ static void a_window_of_the_stream_holds_that_stream_alone(void **state)
     recorder_release(request(1));
 }
 
+static void streams_share_what_may_be_queued(void **state)
+{
+    (void)state;
+    fix.conf.http2.send_bytes = 10000;
+    wire_setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0);
+    wire_get(1, "/a");
+    wire_get(3, "/b");
+    (void)heard();
+    open_unsized(request(0));
+    open_unsized(request(1));
+    assert_int_equal(recorder_send_zeros(request(0), 8000, false), SP_OK);
+    assert_true(queued(request(0)) <= request(0)->s->queue_bound);
+    assert_int_equal(recorder_send_zeros(request(1), 4000, false), SP_OK);
+    assert_true(queued(request(1)) > request(1)->s->queue_bound); /* nothing more, please */
+    wire_window(3, 2000);
+    (void)heard();
+    assert_string_equal(told(1), "GET:/b end writable"); /* there is room again */
+    assert_int_equal(recorder_send_zeros(request(1), 4000, false), SP_OK);
+    wire_window(1, 8000);
+    (void)heard();
+    assert_string_equal(told(0), "GET:/a end"); /* it never had to wait */
+    assert_int_equal(recorder_send_zeros(request(0), 4000, true), SP_OK);
+    recorder_release(request(0));
+    recorder_release(request(1));
+}
+
 static void a_released_response_goes_on_to_its_end(void **state)
 {
     (void)state;
@@ -348,6 +374,7 @@ int main(void)
         http2_test(padding_counts_and_is_given_back),
         http2_test(a_download_waits_in_its_own_queue),
         http2_test(a_window_of_the_stream_holds_that_stream_alone),
+        http2_test(streams_share_what_may_be_queued),
         http2_test(a_released_response_goes_on_to_its_end),
         http2_test(who_opens_no_window_is_reset_in_time),
         http2_test(a_window_of_single_bytes_is_no_progress),
