@@ -34,6 +34,12 @@ static bool has_no_request(const struct http1_session *s)
     return s->in.len == 0 || (s->in.len == 1 && iobuf_first(&s->in).p[0] == '\r');
 }
 
+/* The socket has everything: closing loses nothing. */
+static bool has_sent_all(const struct http1_session *s)
+{
+    return s->out.len == 0 && !s->stream.vc->flush_wanted;
+}
+
 bool http1_session_step_idle(struct http1_session *s)
 {
     bool draining = atomic_load_explicit(&s->port->draining, memory_order_relaxed);
@@ -45,7 +51,7 @@ bool http1_session_step_idle(struct http1_session *s)
          * know that it may ask again elsewhere. */
         if (!s->client_ended && (!draining || fresh))
             return false;
-        if (fresh)
+        if (fresh || (s->client_ended && has_sent_all(s)))
             http1_session_close(s, VC_CLOSE_CLEAN);
         else
             http1_session_linger(s);

@@ -110,6 +110,7 @@ void net_vc_do_io_close(struct net_vconnection *vc, enum vc_close how)
         return;
     SP_ASSERT(nh != NULL && nh->thread == this_ethread());
     vc->closed = true;
+    event_io_closing(&vc->eio);
     net_handler_remove(nh, vc);
     let_go(vc, how);
     list_push_back(&nh->closed, &vc->closed_link);

@@ -225,9 +225,13 @@ static struct io_result send_step(struct tls_thread *t, const struct iovec *iov,
 {
     size_t total = total_of(iov, n_iov);
 
-    if (tls_out_left(t) > 0 && tls_out_flush(t) != SP_OK)
-        return IO_RESULT_ERROR(t->vc->broken);
-    if (tls_out_left(t) > 0 || total == 0)
+    if (!t->vc->out_may_wait) {
+        if (tls_out_left(t) > 0 && tls_out_flush(t) != SP_OK)
+            return IO_RESULT_ERROR(t->vc->broken);
+        if (tls_out_left(t) > 0)
+            return IO_RESULT_WANT(IO_WANT_WRITE);
+    }
+    if (total == 0)
         return IO_RESULT_WANT(IO_WANT_WRITE);
     return write_pieces(t, (struct cursor){.iov = iov, .n_iov = n_iov}, total);
 }
@@ -259,7 +263,7 @@ static struct io_result ssl_net_vc_flush(struct net_vconnection *base)
     struct io_result r;
     struct tls_thread *t;
 
-    if (vc->out.data == NULL)
+    if (vc->out.data == NULL || vc->out_may_wait)
         return (struct io_result){.status = IO_OK};
     if (vc->broken != SP_OK)
         return IO_RESULT_ERROR(vc->broken);
@@ -280,6 +284,13 @@ static bool ssl_net_vc_pending(const struct net_vconnection *base)
     const struct ssl_net_vconnection *vc = ssl_net_vc_of_const(base);
 
     return vc->in.data != NULL || vc->end_waits || (vc->ssl != NULL && SSL_pending(vc->ssl) > 0);
+}
+
+/* It has said its last word and ended its stream: nobody reads ours. */
+static bool peer_has_left(const struct ssl_net_vconnection *vc)
+{
+    return vc->super.peer_ended && vc->ssl != NULL &&
+           (SSL_get_shutdown(vc->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
 /* close_notify, once, unless the connection is beyond words (SSL_shutdown(3): not after a fatal
@@ -335,7 +346,7 @@ static void ssl_net_vc_close(struct net_vconnection *base, enum vc_close how)
             let_alert_arrive(vc);
         return;
     }
-    if (how == VC_CLOSE_CLEAN)
+    if (how == VC_CLOSE_CLEAN && !peer_has_left(vc))
         send_close_notify(vc);
 }
 

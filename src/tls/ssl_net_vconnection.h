@@ -47,6 +47,7 @@ struct ssl_net_vconnection {
     bool end_waits;         /* recv gave the last bytes and has the end still to tell */
     bool handshake_counted; /* its failure was counted and logged */
     bool resumed;
+    bool out_may_wait;     /* `out` are session tickets: they leave with the first response */
     bool fin_when_flushed; /* shutdown(SHUT_WR) waits for `out` */
 };
 

@@ -181,11 +181,18 @@ static void client_release(struct ssl_net_vconnection *vc)
     tls_client_unref(&vc->client->super);
 }
 
+static bool client_last_flight_waits(const struct ssl_net_vconnection *vc)
+{
+    (void)vc; /* the server is waiting for our Finished */
+    return false;
+}
+
 const struct tls_role tls_client_role = {
     .first = TLS_HS_NEGOTIATE,
     .begin = client_begin,
     .ssl_new = client_ssl_new,
     .judge = client_judge,
+    .last_flight_waits = client_last_flight_waits,
     .finish = client_finish,
     .failed = client_failed,
     .release = client_release,

@@ -86,6 +86,16 @@ static struct io_result negotiated(struct tls_handshake *hs)
     return (struct io_result){.status = IO_OK};
 }
 
+/* All that costs arithmetic. Asking for the thread's own time is a system call. */
+static bool do_handshake(struct tls_handshake *hs)
+{
+    int64_t began_ns = clock_thread_cpu_ns();
+    bool is_over = SSL_do_handshake(hs->vc->ssl) == 1;
+
+    hs->spent_ns += clock_thread_cpu_ns() - began_ns;
+    return is_over;
+}
+
 static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t)
 {
     struct ssl_net_vconnection *vc = hs->vc;
@@ -94,7 +104,7 @@ static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t
 
     if (vc->ssl == NULL && !ssl_start(hs, t))
         return tls_hs_fail(hs, tls_error_take().err == SP_NOMEM ? SP_NOMEM : SP_TLS_INTERNAL);
-    if (SSL_do_handshake(vc->ssl) == 1)
+    if (do_handshake(hs))
         return negotiated(hs);
     r = tls_result(t, &reason);
     if (r.status == IO_WANT_READ || r.status == IO_WANT_WRITE)
@@ -108,15 +118,25 @@ static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t
     return tls_hs_fail(hs, r.err);
 }
 
-/* The last flight has to be gone before somebody else writes. */
+static struct io_result done(struct tls_handshake *hs, const struct tls_thread *t)
+{
+    tls_hs_enter(hs, TLS_HS_DONE);
+    return (struct io_result){.status = IO_OK, .drained = t->in_dry};
+}
+
+/* The last flight has to be gone before somebody else writes, unless it can go together with that.
+ */
 static struct io_result flush(struct tls_handshake *hs, struct tls_thread *t)
 {
+    if (hs->vc->role->last_flight_waits(hs->vc)) {
+        t->keep_out = hs->vc->out_may_wait = true;
+        return done(hs, t);
+    }
     if (tls_out_flush(t) != SP_OK)
         return tls_hs_fail(hs, hs->vc->broken);
     if (tls_out_left(t) > 0)
         return IO_RESULT_WANT(IO_WANT_WRITE);
-    tls_hs_enter(hs, TLS_HS_DONE);
-    return (struct io_result){.status = IO_OK, .drained = t->in_dry};
+    return done(hs, t);
 }
 
 typedef struct io_result (*step_fn)(struct tls_handshake *hs, struct tls_thread *t);
@@ -169,7 +189,6 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc)
 {
     struct tls_thread *t;
     struct io_result r;
-    int64_t began_ns = clock_thread_cpu_ns();
 
     if (vc->hs == NULL)
         vc->hs = handshake_new(vc);
@@ -178,7 +197,6 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc)
         return IO_RESULT_ERROR(SP_NOMEM);
     r = run(vc->hs, t);
     r = tls_step_end(t, r);
-    vc->hs->spent_ns += clock_thread_cpu_ns() - began_ns;
     if (r.status == IO_OK)
         finish(vc);
     else if (r.status == IO_ERROR)

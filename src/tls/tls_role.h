@@ -12,6 +12,8 @@ struct tls_role {
     SSL *(*ssl_new)(struct tls_handshake *hs);
     /* OpenSSL is content. SP_OK, or why we are not. */
     enum sp_err (*judge)(struct tls_handshake *hs);
+    /* Can what the handshake has left to send wait for the first data? */
+    bool (*last_flight_waits)(const struct ssl_net_vconnection *vc);
     /* The connection is usable: it is counted, and what outlives the handshake moves to it. */
     void (*finish)(struct tls_handshake *hs);
     /* It will never be: counted and said. Called once; vc->hs may be NULL. */

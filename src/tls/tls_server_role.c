@@ -108,6 +108,13 @@ static void server_begin(struct tls_handshake *hs)
     METRIC_INC(tls_handshakes_started);
 }
 
+/* Since TLS 1.3 the handshake ends with the client's Finished, and what follows are tickets. Who
+ * never asks for anything needs none. */
+static bool server_last_flight_waits(const struct ssl_net_vconnection *vc)
+{
+    return SSL_version(vc->ssl) == TLS1_3_VERSION;
+}
+
 static SSL *server_ssl_new(struct tls_handshake *hs)
 {
     struct ssl_net_vconnection *vc = hs->vc;
@@ -147,6 +154,7 @@ const struct tls_role tls_server_role = {
     .begin = server_begin,
     .ssl_new = server_ssl_new,
     .judge = server_judge,
+    .last_flight_waits = server_last_flight_waits,
     .finish = server_finish,
     .failed = tls_server_failed,
     .release = server_release,

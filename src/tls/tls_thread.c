@@ -74,7 +74,7 @@ struct tls_thread *tls_step_begin(struct ssl_net_vconnection *vc, size_t in_max)
     t->in_spill = vc->in.data != NULL;
     t->in = t->in_spill ? vc->in.data + vc->in.pos : t->in_buf;
     t->in_left = tls_spill_left(&vc->in);
-    t->in_dry = t->in_eof = false;
+    t->in_dry = t->in_eof = t->keep_out = false;
     t->in_err = SP_OK;
     return t;
 }
@@ -96,7 +96,7 @@ struct io_result tls_step_end(struct tls_thread *t, struct io_result r)
     enum sp_err err = SP_OK;
 
     if (t->out_len > 0)
-        err = tls_out_flush(t);
+        err = t->keep_out ? tls_spill_append(&vc->out, t->out_buf, t->out_len) : tls_out_flush(t);
     if (err == SP_OK)
         err = keep_received(t);
     t->vc = NULL;
@@ -164,6 +164,7 @@ enum sp_err tls_out_flush(struct tls_thread *t)
         iov[n_iov++] = (struct iovec){t->out_buf, t->out_len};
     if (n_iov == 0)
         return SP_OK;
+    vc->out_may_wait = false;
     r = net_vc_socket_sendv(&vc->super, iov, n_iov);
     err = r.status == IO_ERROR ? r.err : keep_unsent(t, r.n);
     if (err != SP_OK)

@@ -33,6 +33,7 @@ struct tls_thread {
     bool in_eof;        /* it will never have more */
     enum sp_err in_err; /* what recv(2) said */
     size_t out_len;     /* of out_buf, not yet given to the socket */
+    bool keep_out;      /* the step's end leaves it to the connection */
     uint8_t in_buf[TLS_IN_BYTES];
     uint8_t out_buf[TLS_OUT_BYTES];
     uint8_t gather[TLS_RECORD_MAX]; /* small pieces become one record here */

@@ -41,3 +41,9 @@ enum sp_err event_io_start(struct event_io *eio, struct poll_descriptor *pd, int
 enum sp_err event_io_modify(struct event_io *eio, uint32_t events) SP_MUST_CHECK;
 /* Before close(2). Harmless when not started. */
 void event_io_stop(struct event_io *eio);
+/* The same for a descriptor that is closed next, which takes it out of the poll set (epoll(7), as
+ * nobody has another one of the same file). */
+static inline void event_io_closing(struct event_io *eio)
+{
+    eio->fd = -1;
+}

@@ -257,8 +257,42 @@ static void client_takes_tickets(struct tls_pair *pair)
 {
     char c;
 
-    assert_int_equal(client_read(pair, &c, 1), 0);
+    assert_int_equal(pair_send(pair, "!", 1).n, 1);
+    assert_int_equal(client_read(pair, &c, 1), 1);
+}
+
+static void tickets_leave_with_the_first_answer(void **state)
+{
+    BED;
+    struct tls_pair pair;
+    uint64_t calls;
+    char c;
+
+    pair_init_open(&pair, bed);
+    assert_int_equal(client_read(&pair, &c, 1), 0);
     ERR_clear_error();
+    assert_null(pair.ticket);
+    assert_int_equal(pair.vc->ops->flush(pair.vc).status, IO_OK); /* nobody has to wait for them */
+    calls = metrics_mine->net_send_calls;
+    assert_int_equal(pair_send(&pair, "!", 1).n, 1);
+    assert_int_equal(metrics_mine->net_send_calls - calls, 1);
+    assert_int_equal(client_read(&pair, &c, 1), 1);
+    assert_non_null(pair.ticket);
+    pair_fini(&pair);
+}
+
+static void tickets_are_not_kept_from_who_is_sent_nothing(void **state)
+{
+    BED;
+    struct tls_pair pair;
+    char c;
+
+    pair_init_open(&pair, bed);
+    pair.vc->ops->shutdown_write(pair.vc);
+    assert_int_equal(client_read(&pair, &c, 1), 0);
+    ERR_clear_error();
+    assert_non_null(pair.ticket);
+    pair_fini(&pair);
 }
 
 static void a_small_answer_in_pieces_is_one_record_and_one_call(void **state)
@@ -664,6 +698,8 @@ int main(void)
         WITH_BED(a_mebibyte_leaves_unchanged),
         WITH_BED(a_slow_reader_with_a_tiny_socket_buffer_gets_every_byte),
         WITH_BED(odd_pieces_are_sent_in_order),
+        WITH_BED(tickets_leave_with_the_first_answer),
+        WITH_BED(tickets_are_not_kept_from_who_is_sent_nothing),
         WITH_BED(a_small_answer_in_pieces_is_one_record_and_one_call),
         WITH_BED(a_large_answer_starts_with_records_of_one_segment),
         WITH_BED(an_idle_connection_holds_no_buffer),
