@@ -75,3 +75,11 @@ class Certs:
         if alpn:
             context.set_alpn_protocols(alpn)
         return context
+
+    def server_context(self, name: str = "shop-ecdsa", alpn=None) -> ssl.SSLContext:
+        """A server with that certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain(name), self.key(name))
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        return context

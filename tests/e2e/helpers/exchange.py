@@ -16,8 +16,6 @@ from .http2 import (CANCEL, DATA, END_STREAM, INTERNAL_ERROR, PREFACE, GoneAway,
                     StreamReset, frame)
 from .wire import Wire
 
-TO_THE_END = 1 << 62
-
 
 class Left(Exception):
     """The proxy gave the exchange up, or the test ended."""
@@ -30,8 +28,11 @@ class Exchange:
     method = target = authority = protocol = ""
     fields = ()
 
+    def all(self, name: str) -> list:
+        return [v for n, v in self.fields if n.lower() == name]
+
     def get(self, name: str):
-        values = [v for n, v in self.fields if n.lower() == name]
+        values = self.all(name)
         assert len(values) < 2, f"{name} came {len(values)} times"
         return values[0] if values else None
 
@@ -63,6 +64,7 @@ class Exchange1(Exchange):
         self.chunked = request.get("transfer-encoding") is not None
         self.request = request
         self.framed = False  # our response is chunked
+        self.tunnel = False  # nothing but bytes from here on
         self.is_over = False
         self.cut_off = False
 
@@ -74,7 +76,7 @@ class Exchange1(Exchange):
             raise Left from error
 
     def _read(self) -> bytes:
-        if self.protocol:
+        if self.tunnel:
             return self.connection.recv()
         if self.chunked:
             return self._read_chunk()
@@ -125,6 +127,7 @@ class Exchange1(Exchange):
 
     def accept_tunnel(self, fields=()):
         self.head(101, fields)
+        self.tunnel = True
 
     def write(self, data: bytes):
         if data:
@@ -181,7 +184,7 @@ class Exchange2(Exchange):
             raise Left from gone
         if s.reset is not None:
             raise Left(f"RST_STREAM {s.reset}")
-        data = s.body[self._read_bytes:]
+        data = bytes(s.body[self._read_bytes:])
         self._read_bytes += len(data)
         if data and not self.peer.auto_window:
             self.peer.give_window(s, len(data))
@@ -271,10 +274,19 @@ class Http2Server(Peer):
             pass
         except Exception as error:  # pylint: disable=broad-except
             self.backend.errors.append(error)
+            self.give_up(exchange)
+
+    @staticmethod
+    def give_up(exchange):
+        """An error of the test's own: nobody shall wait for an answer."""
+        try:
+            exchange.cut()
+        except Left:
+            pass
 
 
 def serve(app, protocol: str = "http/1.1", context=None, **options):
-    """A handler for start.backend(). `options` are Peer's."""
+    """A handler for start.backend(). `options` are Peer's, where it is HTTP/2."""
     def http1(connection):
         while (request := connection.read_head()) is not None:
             exchange = Exchange1(connection, request)
@@ -282,7 +294,7 @@ def serve(app, protocol: str = "http/1.1", context=None, **options):
                 app(exchange)
             except Left:
                 return
-            if exchange.cut_off or not exchange.is_over:
+            if exchange.cut_off or exchange.tunnel or not exchange.is_over:
                 return
             try:
                 exchange.body()  # what the app did not read

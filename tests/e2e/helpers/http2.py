@@ -85,6 +85,10 @@ class Head:
             assert name != "te" or value == "trailers", value
             assert value == value.strip(" \t") and not re.search("[\0\r\n]", value), (name, value)
 
+    @property
+    def status(self) -> int:
+        return int(self.pseudo[":status"])
+
     def all(self, name: str) -> list:
         return [v for n, v in self.fields if n == name.lower()]
 
@@ -101,7 +105,7 @@ class Stream:
         self.id = number
         self.interim = []     # heads with 1xx
         self.head = None      # the request's, or the final response's
-        self.body = b""
+        self.body = bytearray()
         self.trailers = []
         self.ended = False    # by the peer
         self.reset = None     # the peer's code
@@ -221,6 +225,13 @@ class Peer:
             self._receive_window += n
         self.send(window_frame(stream.id, n) + window_frame(0, n))
 
+    def _reply(self, data: bytes):
+        """What the protocol wants. A peer that has ended its reading may still have things to say."""
+        try:
+            self.send(data)
+        except OSError:
+            pass
+
     # ---- Reading ----
 
     def _read_exactly(self, n: int):
@@ -278,7 +289,7 @@ class Peer:
             if flags & ACK:
                 self.pings.append(payload)
             else:
-                self.send(frame(PING, ACK, 0, payload))
+                self._reply(frame(PING, ACK, 0, payload))
         elif kind == GOAWAY:
             self.goaway = Goaway(payload)
         elif kind == WINDOW_UPDATE:
@@ -305,7 +316,7 @@ class Peer:
         self._their.update(struct.unpack_from(">HI", payload, i) for i in range(0, len(payload), 6))
         for stream in self.streams.values():
             stream.send_window += self.their(INITIAL_WINDOW) - before
-        self.send(frame(SETTINGS, ACK))
+        self._reply(frame(SETTINGS, ACK))
 
     def _on_window_update(self, number: int, increment: int):
         assert increment > 0
@@ -329,7 +340,9 @@ class Peer:
         if stream.ended:
             self._check_length(stream)
         if self.auto_window and payload:
-            self.give_window(stream, len(payload))
+            stream.receive_window += len(payload)
+            self._receive_window += len(payload)
+            self._reply(window_frame(number, len(payload)) + window_frame(0, len(payload)))
 
     def _on_headers(self, number: int, flags: int, payload: bytes):
         if flags & PADDED:
