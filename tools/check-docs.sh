@@ -144,6 +144,20 @@ table_config()
     [ -n "$binary" ] && "$binary" help config --markdown
 }
 
+table_control()
+{
+    [ -n "$binary" ] && "$binary" help control --markdown
+}
+
+table_help()
+{
+    [ -n "$binary" ] || return 1
+    echo '```'
+    echo '$ sallyport help'
+    "$binary" help
+    echo '```'
+}
+
 table_metrics() # MACRO NAME
 {
     echo "| $2 | unit | |"
@@ -250,7 +264,7 @@ check_names()
     for doc in README.md docs/manual/*.md; do
         while IFS= read -r name; do
             grep -qxF -- "$name" "$scratch/known" || offence "$doc: nothing is called $name"
-        done < <(grep -ohE '`(event|net|tls|http|upstream|access_log|client)_[a-z0-9_]+`' "$doc" |
+        done < <(grep -ohE '`(event|net|tls|http|upstream|access_log|client|admin)_[a-z0-9_]+`' "$doc" |
             tr -d '`' | sort -u)
     done
 }
@@ -322,6 +336,8 @@ binary=$(newest_binary)
 [ -n "$binary" ] ||
     echo "tools/check-docs.sh: no program: the keys and the configurations are not checked" >&2
 check_table config docs/manual/configuration.md
+check_table control docs/manual/control.md
+check_table help docs/manual/getting-started.md
 check_table counters docs/manual/logs-and-metrics.md
 check_table gauges docs/manual/logs-and-metrics.md
 check_table histograms docs/manual/logs-and-metrics.md

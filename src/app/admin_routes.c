@@ -88,11 +88,45 @@ static const struct admin_route root_rows[] = {
 };
 static const struct admin_routes root_routes = {"Overview", ADMIN_ROWS(root_rows)};
 
-static void print_markdown_route(FILE *out, const struct admin_route *row)
+/* The rows of every noun, in the order of the table. */
+static void print_each(FILE *out, void (*title)(FILE *, const char *),
+                       void (*row)(FILE *, const struct admin_route *))
+{
+    for (size_t g = 0; g < admin_table.n_groups; g++) {
+        title(out, admin_table.groups[g]->title);
+        for (size_t i = 0; i < admin_table.groups[g]->n_rows; i++)
+            row(out, &admin_table.groups[g]->rows[i]);
+    }
+}
+
+static void title_text(FILE *out, const char *title)
+{
+    (void)fprintf(out, "%s\n", title);
+}
+
+static void row_text(FILE *out, const struct admin_route *row)
+{
+    (void)fprintf(out, "  %s %s\n      %s\n", admin_method_name(row->method), row->pattern,
+                  row->help);
+    for (size_t i = 0; i < row->n_query; i++)
+        (void)fprintf(out, "      ?%s: %s\n", row->query[i].name, row->query[i].help);
+}
+
+void admin_print_reference(FILE *out)
+{
+    print_each(out, title_text, row_text);
+}
+
+static void title_markdown(FILE *out, const char *title)
+{
+    (void)fprintf(out, "| **%s** | |\n", title);
+}
+
+static void row_markdown(FILE *out, const struct admin_route *row)
 {
     (void)fprintf(out, "| `%s %s` | %s", admin_method_name(row->method), row->pattern, row->help);
     for (size_t i = 0; i < row->n_query; i++)
-        (void)fprintf(out, "<br>`%s`: %s", row->query[i].name, row->query[i].help);
+        (void)fprintf(out, "<br>`?%s`: %s", row->query[i].name, row->query[i].help);
     (void)fputs(" |\n", out);
 }
 

@@ -28,9 +28,15 @@ def test_the_list_of_commands_is_what_the_program_prints():
     assert f"$ sallyport help\n{printed('help')}```\n" in started
 
 
-def test_only_the_keys_come_as_markdown():
+def test_the_page_of_the_control_socket_is_what_the_program_prints():
+    page = (ROOT / "docs/manual/control.md").read_text()
+    assert table_in(page, "control") == printed("help", "control", "--markdown"), \
+        "tools/check-docs.sh --update writes the table anew"
+
+
+def test_only_what_has_rows_comes_as_markdown():
     for arguments in (["--markdown"], ["check", "--markdown"]):
         result = subprocess.run([BINARY, "help", *arguments], capture_output=True, text=True,
                                 check=False, timeout=patience(30))
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr.startswith("sallyport help: --markdown is for \"config\"\n")
+        assert result.stderr.startswith("sallyport help: --markdown is for \"config\" and ")

@@ -12,5 +12,6 @@
 /* Of a request. */
 #define ADMIN_MAX_BODY_BYTES ((size_t)16 * 1024 * 1024)
 
-/* Every route with its help, as Markdown for the manual. */
+/* Every route with its help: for a terminal, and as Markdown for the manual. */
+void admin_print_reference(FILE *out);
 void admin_print_markdown(FILE *out);
