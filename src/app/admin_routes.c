@@ -133,7 +133,5 @@ static void row_markdown(FILE *out, const struct admin_route *row)
 void admin_print_markdown(FILE *out)
 {
     (void)fputs("| request | |\n|---|---|\n", out);
-    for (size_t g = 0; g < admin_table.n_groups; g++)
-        for (size_t i = 0; i < admin_table.groups[g]->n_rows; i++)
-            print_markdown_route(out, &admin_table.groups[g]->rows[i]);
+    print_each(out, title_markdown, row_markdown);
 }
