@@ -207,6 +207,35 @@ static void on_head(struct http2_stream *s, const struct http_head *head, bool e
     user->ops->head(user, &s->super, announce_length(s, head), end);
 }
 
+/* ---- What the owner looks at ---- */
+
+/* RFC 9113 5.1.2 and 6.5.2; ours keeps what a connection can cost us in bounds. */
+static uint32_t capacity_of(const struct http2_upstream *up)
+{
+    uint32_t theirs = UPSTREAM_CONN_GUESS, ours = up->conf.max_streams;
+
+    if (up->conn.settings_seen)
+        theirs = nghttp2_session_get_remote_settings(up->conn.session,
+                                                     NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    return theirs < ours ? theirs : ours;
+}
+
+static void take_stock(struct http2_upstream *up)
+{
+    bool closed = up->conn.state == HTTP2_CONN_CLOSED;
+    bool draining = up->conn.state != HTTP2_CONN_OPEN ||
+                    nghttp2_session_check_request_allowed(up->conn.session) == 0;
+    uint32_t capacity = draining ? up->super.capacity : capacity_of(up);
+
+    if (closed)
+        up->super.vc = NULL;
+    if (draining == up->super.draining && capacity == up->super.capacity)
+        return;
+    up->super.draining = draining;
+    up->super.capacity = capacity;
+    up->must_tell = true;
+}
+
 /* ---- Failures ---- */
 
 /* RFC 9113 8.7: a refused stream, and one behind the last that GOAWAY names, was not acted on. A
@@ -232,11 +261,14 @@ static enum http_error name_failure(const struct http2_stream *s, enum http_erro
     return why;
 }
 
-/* Who has heard the whole response has no trouble with what becomes of the connection. */
+/* Who has heard the whole response has no trouble with what becomes of the connection. Who is told
+ * of a failure may ask the owner for another stream at once: not for one of this connection, if it
+ * takes no more. */
 static void on_fail(struct http2_stream *s, enum http_error why)
 {
     struct http_stream_user *user = s->super.user;
 
+    take_stock(http2_upstream_of(s->conn));
     if (!s->super.recv_ended || s->tunnel)
         user->ops->failed(user, &s->super, name_failure(s, why));
     http2_stream_reset(s, NGHTTP2_CANCEL);
@@ -248,6 +280,8 @@ static void on_frame(struct http2_conn *c, const nghttp2_frame *frame)
 {
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         http2_upstream_watch_answer(http2_upstream_of(c));
+    if (frame->hd.type == NGHTTP2_GOAWAY || frame->hd.type == NGHTTP2_SETTINGS)
+        take_stock(http2_upstream_of(c));
     if (frame->hd.type == NGHTTP2_GOAWAY)
         LOG_LIMITED(UPSTREAM, DEBUG, "vc=%" PRIu64 " goaway=%u last_stream=%d", c->vc->id,
                     frame->goaway.error_code, frame->goaway.last_stream_id);
@@ -262,43 +296,17 @@ static void on_stream_gone(struct http2_stream *s)
     http2_conn_wake(s->conn);
 }
 
-/* RFC 9113 5.1.2 and 6.5.2; ours keeps what a connection can cost us in bounds. */
-static uint32_t capacity_of(const struct http2_upstream *up)
-{
-    uint32_t theirs = UPSTREAM_CONN_GUESS, ours = up->conf.max_streams;
-
-    if (up->conn.settings_seen)
-        theirs = nghttp2_session_get_remote_settings(up->conn.session,
-                                                     NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return theirs < ours ? theirs : ours;
-}
-
-/* What the owner looks at. */
-static void take_stock(struct http2_upstream *up)
-{
-    bool draining = up->conn.state != HTTP2_CONN_OPEN ||
-                    nghttp2_session_check_request_allowed(up->conn.session) == 0;
-    uint32_t capacity = draining ? up->super.capacity : capacity_of(up);
-
-    if (draining == up->super.draining && capacity == up->super.capacity)
-        return;
-    up->super.draining = draining;
-    up->super.capacity = capacity;
-    up->must_tell = true;
-}
-
 static void on_rest(struct http2_conn *c)
 {
     struct http2_upstream *up = http2_upstream_of(c);
 
+    take_stock(up);
     if (c->state == HTTP2_CONN_CLOSED) {
-        up->super.vc = NULL;
         http2_upstream_watch_cancel(up);
         return;
     }
     if (c->settings_seen)
         send_all_held(c);
-    take_stock(up);
     if (up->must_tell && !up->closed_by_owner) {
         up->must_tell = false;
         up->super.owner->changed(up->super.owner, &up->super);

@@ -55,6 +55,8 @@ struct upstream_conn_owner {
     void (*gone)(struct upstream_conn_owner *o, struct upstream_conn *conn);
 };
 
+/* The values are true whenever somebody else runs: a user that is told of a failure may ask for
+ * another stream before the owner is told what happened to the connection. */
 struct upstream_conn {
     const struct upstream_conn_ops *ops;
     struct upstream_conn_owner *owner; /* borrowed */

@@ -166,14 +166,21 @@ const struct upstream_conn_owner pool_connection_owner = {.changed = on_changed,
 
 /* ---- Using them ---- */
 
+/* Normally the first. A connection that has just failed and not said so yet has none. */
+static struct pool_connection *first_with_room(const struct list *connections)
+{
+    for (struct list *n = connections->next; n != connections; n = n->next)
+        if (upstream_conn_has_room(of_link(n)->up))
+            return of_link(n);
+    return NULL;
+}
+
 struct pool_connection *pool_connections_with_room(const struct pool_server *server,
                                                    const struct upstream_wish *w)
 {
-    struct list *n = list_first(&server->ready);
+    struct pool_connection *conn = first_with_room(&server->ready);
 
-    if (n == NULL && !w->fresh)
-        n = list_first(&server->idle);
-    return n == NULL ? NULL : of_link(n);
+    return conn == NULL && !w->fresh ? first_with_room(&server->idle) : conn;
 }
 
 struct http_stream *pool_connection_use(struct pool_connection *conn, const struct upstream_wish *w)

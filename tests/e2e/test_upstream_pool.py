@@ -210,6 +210,26 @@ def test_a_server_that_dies_costs_what_was_on_it(start, connect, in_background):
     assert connect(proxy.http, tls=False).get("/").status == 204
 
 
+def test_what_was_on_a_connection_that_dies_is_tried_on_another_one(start, connect, in_background):
+    watch = Watch()
+
+    def die_once(exchange):
+        with watch.carrying(exchange):
+            if watch.connections() > 1 or exchange.number == 1:
+                exchange.respond(200, [], exchange.target.encode())
+            elif watch.now() == 10:
+                exchange.peer.wire.close()
+            else:
+                exchange.wait_left()
+    backend = start.backend(serve(die_once, "h2c"))
+    proxy = start.proxy({"app": {"servers": [backend.address], "protocol": "h2c"}},
+                        threads=ONE_THREAD)
+
+    assert ask_at_once(proxy, connect, in_background, 1) == [200]
+    assert ask_at_once(proxy, connect, in_background, 10) == [200] * 10
+    assert watch.connections() == 2
+
+
 def test_connections_over_tls_are_shared_too(start, connect, in_background, certs):
     watch = Watch()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

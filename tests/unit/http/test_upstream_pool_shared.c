@@ -381,6 +381,20 @@ static void an_idle_one_that_goes_away_is_forgotten(void **state)
     assert_int_equal(connections(0), 0);
 }
 
+/* Its users hear of it first. */
+static void one_that_has_just_died_gets_nothing_new(void **state)
+{
+    (void)state;
+    make_mux_pool();
+    ask_many(1);
+    net_vc_do_io_close(server.muxes[0]->super.vc, VC_CLOSE_ABORT);
+    server.muxes[0]->super.vc = NULL;
+    fx.askers[1].wish.fresh = true;
+    assert_null(ask(1)->stream);
+    turn_until_done(&fx.askers[1]);
+    assert_int_equal(place_of(1), 1);
+}
+
 static void one_that_dies_is_counted_until_its_streams_are_released(void **state)
 {
     (void)state;
@@ -598,6 +612,7 @@ int main(void)
         TEST(a_retry_goes_to_one_in_use_but_not_to_an_idle_one),
         TEST(one_that_goes_away_finishes_and_gets_nothing_new),
         TEST(an_idle_one_that_goes_away_is_forgotten),
+        TEST(one_that_has_just_died_gets_nothing_new),
         TEST(one_that_dies_is_counted_until_its_streams_are_released),
         TEST(the_limit_of_connections_holds_for_shared_ones),
         TEST(a_failed_connection_fails_all_who_wait_for_it),
