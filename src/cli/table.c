@@ -1,6 +1,8 @@
 /* Out of memory leaves cells empty: what is shown to a person is shown as far as it goes. */
 #include "table.h"
 
+#include "shown.h"
+
 #include <sallyport/base/view.h>
 
 #include <stdarg.h>
@@ -51,7 +53,7 @@ void table_cell(struct table *t, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    add(t, view_of(text));
+    add(t, view_of(show_plain(text)));
 }
 
 static void print_cell(const struct table *t, size_t i, FILE *out)
