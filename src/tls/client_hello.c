@@ -35,7 +35,9 @@ static uint16_t take_u16(struct view *rest)
 {
     struct view v = take(rest, 2);
 
-    return v.len < 2 ? 0 : (uint16_t)((uint8_t)v.p[0] << 8 | (uint8_t)v.p[1]);
+    if (v.len < 2)
+        return 0;
+    return (uint16_t)((uint8_t)v.p[0] << 8 | (uint8_t)v.p[1]);
 }
 
 static struct view take_vector8(struct view *rest)
