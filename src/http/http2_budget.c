@@ -241,15 +241,17 @@ static void count(enum http2_budget_id id)
 
 void http2_budget_report(const struct http2_budget *b, const struct net_vconnection *vc)
 {
+    static struct log_limiter limiters[HTTP2_BUDGET_COUNT]; /* one flood does not hide another */
     char address[ENDPOINT_TEXT_MAX];
     enum http2_budget_id id = b->over;
 
     if (!http2_budget_exceeded(b))
         return;
     count(id);
-    LOG_LIMITED(HTTP, WARN,
-                "vc=%" PRIu64 " peer=%s reason=%s allowance=%" PRId64
-                " http2 connection ended: too much of this",
-                vc->id, ip_endpoint_format_address(&vc->client, address, sizeof(address)),
-                http2_budget_name(id), allowance_of(b, id));
+    if (LOG_ENABLED(HTTP, WARN))
+        log_write_limited(&limiters[id], LOG_SUBJECT_HTTP, LOG_LEVEL_WARN,
+                          "vc=%" PRIu64 " peer=%s reason=%s allowance=%" PRId64
+                          " http2 connection ended: too much of this",
+                          vc->id, ip_endpoint_format_address(&vc->client, address, sizeof(address)),
+                          http2_budget_name(id), allowance_of(b, id));
 }
