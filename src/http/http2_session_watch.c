@@ -80,6 +80,15 @@ static void charge(struct http2_conn *c, enum http_error why, int64_t now_ms)
         (void)http2_budget_charge(&c->budget, HTTP2_BUDGET_ABANDONED_STREAMS, 1, now_ms);
 }
 
+/* Its user has let go, and has written its line, or was told before. */
+static void end_unowned(struct http2_stream *s, enum http_error why)
+{
+    METRIC_INC(http_timeouts);
+    LOG_LIMITED(HTTP, INFO, "vc=%" PRIu64 " http2 stream=%" PRIu64 " ended=%s", s->super.vc->id,
+                s->super.id, http_error_label(why));
+    http2_stream_reset(s, http2_error_code(why));
+}
+
 static void look_at_stream(struct http2_session *session, struct http2_stream *s, int64_t now_ms)
 {
     enum http_error why;
@@ -90,8 +99,8 @@ static void look_at_stream(struct http2_session *session, struct http2_stream *s
     if (why == HTTP_ERROR_NONE)
         return;
     charge(&session->conn, why, now_ms);
-    if (s->released || s->failed) /* nobody is left to be told */
-        http2_stream_reset(s, http2_error_code(why));
+    if (s->released || s->failed)
+        end_unowned(s, why);
     else
         http2_stream_fail(s, why);
 }
