@@ -134,6 +134,8 @@ static void set_options(nghttp2_option *o)
     nghttp2_option_set_no_auto_window_update(o, 1); /* http2_stream.c: when the bytes are taken */
     nghttp2_option_set_no_http_messaging(o, 1);     /* http2_fields.c */
     nghttp2_option_set_no_closed_streams(o, 1);
+    /* Towards a server: how many streams to open before it has said how many it takes. */
+    nghttp2_option_set_peer_max_concurrent_streams(o, 1);
     nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE); /* RFC 9218 */
     nghttp2_option_set_stream_reset_rate_limit(o, LIBRARY_RESETS, LIBRARY_RESETS);
     nghttp2_option_set_max_continuations(o, LIBRARY_CONTINUATIONS);

@@ -207,7 +207,7 @@ static void on_head(struct http2_stream *s, const struct http_head *head, bool e
     user->ops->head(user, &s->super, announce_length(s, head), end);
 }
 
-/* ---- What the owner looks at ---- */
+/* ---- What the owner knows of it ---- */
 
 /* RFC 9113 5.1.2 and 6.5.2; ours keeps what a connection can cost us in bounds. */
 static uint32_t capacity_of(const struct http2_upstream *up)
@@ -220,15 +220,14 @@ static uint32_t capacity_of(const struct http2_upstream *up)
     return theirs < ours ? theirs : ours;
 }
 
+/* What the owner looks at. It has to be true before anybody is told anything: who hears of a
+ * failure tries again at once. */
 static void take_stock(struct http2_upstream *up)
 {
-    bool closed = up->conn.state == HTTP2_CONN_CLOSED;
     bool draining = up->conn.state != HTTP2_CONN_OPEN ||
                     nghttp2_session_check_request_allowed(up->conn.session) == 0;
     uint32_t capacity = draining ? up->super.capacity : capacity_of(up);
 
-    if (closed)
-        up->super.vc = NULL;
     if (draining == up->super.draining && capacity == up->super.capacity)
         return;
     up->super.draining = draining;
@@ -261,9 +260,7 @@ static enum http_error name_failure(const struct http2_stream *s, enum http_erro
     return why;
 }
 
-/* Who has heard the whole response has no trouble with what becomes of the connection. Who is told
- * of a failure may ask the owner for another stream at once: not for one of this connection, if it
- * takes no more. */
+/* Who has heard the whole response has no trouble with what becomes of the connection. */
 static void on_fail(struct http2_stream *s, enum http_error why)
 {
     struct http_stream_user *user = s->super.user;
@@ -280,8 +277,7 @@ static void on_frame(struct http2_conn *c, const nghttp2_frame *frame)
 {
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         http2_upstream_watch_answer(http2_upstream_of(c));
-    if (frame->hd.type == NGHTTP2_GOAWAY || frame->hd.type == NGHTTP2_SETTINGS)
-        take_stock(http2_upstream_of(c));
+    take_stock(http2_upstream_of(c));
     if (frame->hd.type == NGHTTP2_GOAWAY)
         LOG_LIMITED(UPSTREAM, DEBUG, "vc=%" PRIu64 " goaway=%u last_stream=%d", c->vc->id,
                     frame->goaway.error_code, frame->goaway.last_stream_id);
@@ -300,13 +296,14 @@ static void on_rest(struct http2_conn *c)
 {
     struct http2_upstream *up = http2_upstream_of(c);
 
-    take_stock(up);
     if (c->state == HTTP2_CONN_CLOSED) {
+        up->super.vc = NULL;
         http2_upstream_watch_cancel(up);
         return;
     }
     if (c->settings_seen)
         send_all_held(c);
+    take_stock(up);
     if (up->must_tell && !up->closed_by_owner) {
         up->must_tell = false;
         up->super.owner->changed(up->super.owner, &up->super);

@@ -54,6 +54,39 @@ static void goaway_ends_an_unused_connection(void **state)
     assert_int_equal(owner.n_gone, 1);
 }
 
+/* What a user that tries again at once finds. */
+static void find_no_room(struct recorder *r, const char *event)
+{
+    (void)r;
+    if (strncmp(event, "failed", 6) == 0)
+        assert_false(upstream_conn_has_room(owner.up));
+}
+
+static void who_is_refused_finds_no_room_there(void **state)
+{
+    struct recorder *u;
+
+    (void)state;
+    server_settings();
+    u = begin_get(0);
+    u->on_event = find_no_room;
+    say_goaway(0, NGHTTP2_NO_ERROR);
+    assert_string_equal(u->log, "failed:upstream_refused");
+}
+
+static void who_loses_the_connection_finds_no_room_there(void **state)
+{
+    struct recorder *u;
+
+    (void)state;
+    server_settings();
+    u = begin_get(0);
+    u->on_event = find_no_room;
+    fake_peer_ends(&backend, FAKE_EOF);
+    fake_net_turn();
+    assert_string_equal(u->log, "failed:upstream_closed");
+}
+
 /* ---- Acted on, perhaps ---- */
 
 static void a_reset_before_an_answer_is_not_taken_for_refused(void **state)
@@ -116,39 +149,6 @@ static void the_end_of_the_connection_fails_each_in_its_way(void **state)
     recorder_release(b);
     fake_net_turn();
     assert_int_equal(owner.n_gone, 1);
-}
-
-/* Whoever fails may look for another stream at once, and must not find this connection. */
-static void look_for_room(struct recorder *u, const char *event)
-{
-    (void)u;
-    if (strncmp(event, "failed", strlen("failed")) == 0)
-        assert_false(upstream_conn_has_room(owner.up));
-}
-
-static void who_is_told_of_the_end_finds_no_room(void **state)
-{
-    struct recorder *u;
-
-    (void)state;
-    server_settings();
-    u = begin_get(0);
-    u->on_event = look_for_room;
-    fake_peer_ends(&backend, FAKE_RESET);
-    fake_net_turn();
-    assert_string_equal(u->log, "failed:upstream_closed");
-}
-
-static void who_is_told_of_goaway_finds_no_room(void **state)
-{
-    struct recorder *u;
-
-    (void)state;
-    server_settings();
-    u = begin_get(0);
-    u->on_event = look_for_room;
-    say_goaway(0, NGHTTP2_NO_ERROR);
-    assert_string_equal(u->log, "failed:upstream_refused");
 }
 
 static void a_whole_response_survives_the_connection(void **state)
@@ -440,12 +440,12 @@ int main(void)
         upstream_test(a_refused_stream_says_so),
         upstream_test(goaway_refuses_what_comes_behind_its_last_stream),
         upstream_test(goaway_ends_an_unused_connection),
+        upstream_test(who_is_refused_finds_no_room_there),
+        upstream_test(who_loses_the_connection_finds_no_room_there),
         upstream_test(a_reset_before_an_answer_is_not_taken_for_refused),
         upstream_test(refused_after_an_interim_response_was_begun),
         upstream_test(a_reset_in_the_middle_cuts_the_response),
         upstream_test(the_end_of_the_connection_fails_each_in_its_way),
-        upstream_test(who_is_told_of_the_end_finds_no_room),
-        upstream_test(who_is_told_of_goaway_finds_no_room),
         upstream_test(a_whole_response_survives_the_connection),
         upstream_test(a_head_without_status_is_malformed),
         upstream_test(a_connection_field_is_malformed),
