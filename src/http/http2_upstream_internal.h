@@ -3,7 +3,7 @@
  *     http2_upstream.c        what the client's side of http2_conn is: requests, answers, the end
  *     http2_upstream_watch.c  what the server owes us, and for how long; is it still there?
  *
- * See docs/internals/http2.md. */
+ * See docs/internals/http2_upstream.md. */
 #pragma once
 
 #include "http2_stream.h"
