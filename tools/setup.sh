@@ -15,7 +15,7 @@ test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets python3-hpack 
 fuzz=("${build[@]}" libcmocka-dev clang libclang-rt-14-dev)
 lint=("${fuzz[@]}" git clang-format clang-tidy cppcheck)
 soak=("${test[@]}")
-bench=("${run[@]}" nginx-light haproxy hitch h2o trafficserver wrk)
+bench=("${run[@]}" nghttp2-client nginx-light haproxy hitch h2o trafficserver wrk)
 
 wanted=()
 for name in "${@:-build}"; do

@@ -95,6 +95,11 @@ class Bench:
                 f"https://localhost:{proxy.port}{path}"]
         return Generator(self, argv, False, cores)
 
+    def h2load(self, proxy, connections, streams, seconds, path="/", cores=None):
+        argv = ["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds:.0f}",
+                f"https://localhost:{proxy.port}{path}"]
+        return Generator(self, argv, False, cores)
+
     def span(self, proxy):
         """CPU and requests while a generator that was just started keeps the proxy busy."""
         time.sleep(self.times.warm)

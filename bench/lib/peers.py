@@ -2,7 +2,7 @@
 
 The same for all: TLS 1.2 and 1.3, X25519, AES-128-GCM first and the server's order, one certificate,
 stateless session tickets and no session cache, a backlog of 4096, HTTP/1.1 with keep-alive on both
-sides, no access log, X-Forwarded-For and -Proto where the program speaks HTTP, no limit on requests
+sides, HTTP/2 for those who ask for it by ALPN, no access log, X-Forwarded-For and -Proto where the program speaks HTTP, no limit on requests
 per connection, long timeouts, bodies passed on as they come where the program can. Everything else
 is the program's default."""
 
@@ -48,6 +48,7 @@ class Peer:
         return re.search(r"\d+(\.\d+)+", self.output(self.version_args)).group()
 
     version_args = ["-v"]
+    speaks_http2 = True
 
     def output(self, args):
         done = subprocess.run([self.path(), *args], capture_output=True, text=True, check=False)
@@ -98,6 +99,7 @@ http {{
 {temp}access_log off;
 keepalive_requests 1000000000;
 keepalive_timeout {HOUR_S}s;
+http2_max_concurrent_streams 128;
 client_max_body_size 0;
 server_names_hash_max_size 65536;
 server_names_hash_bucket_size 128;
@@ -116,7 +118,7 @@ proxy_request_buffering off;
 proxy_max_temp_file_size 0;
 upstream origin {{
 server 127.0.0.1:{s.origin};
-keepalive 512;
+keepalive 2048;
 keepalive_requests 1000000000;
 keepalive_timeout {HOUR_S}s;
 }}
@@ -126,7 +128,7 @@ keepalive_timeout {HOUR_S}s;
 
     def _server(self, s, i, host, pem):
         options = f" backlog={self.backlog} default_server" if i == 0 else ""
-        return (f"server {{ listen 127.0.0.1:{s.port} ssl{options}; server_name {host};\n"
+        return (f"server {{ listen 127.0.0.1:{s.port} ssl http2{options}; server_name {host};\n"
                 f"ssl_certificate {pem}; ssl_certificate_key {pem};\n"
                 f"location / {{ proxy_pass http://origin; }} }}\n")
 
@@ -163,7 +165,7 @@ defaults
     option forwardfor
     http-reuse always
 frontend front
-    bind 127.0.0.1:{s.port} ssl {crt} alpn http/1.1 backlog {BACKLOG}
+    bind 127.0.0.1:{s.port} ssl {crt} alpn h2,http/1.1 backlog {BACKLOG}
     maxconn {CONNECTIONS}
     http-request set-header X-Forwarded-Proto https
     default_backend origin
@@ -177,6 +179,7 @@ backend origin
 
 class Hitch(Peer):
     """TLS to TCP: it does not look at HTTP, which is the least that a proxy can do."""
+    speaks_http2 = False
     name, program = "hitch", "hitch"
     version_args = ["--version"]
     most_idle = 9500
@@ -314,7 +317,7 @@ class Sallyport(Peer):
             "ports": {f"127.0.0.1:{s.port}": {"bundles": list(bundles),
                                               "accept": {"backlog": BACKLOG}}},
             "bundles": bundles,
-            "backends": {"origin": {"servers": [f"127.0.0.1:{s.origin}"], "keep_alive": 512,
+            "backends": {"origin": {"servers": [f"127.0.0.1:{s.origin}"], "keep_alive": 2048,
                                     "keep_alive_timeout_ms": HOUR_S * 1000}},
             "routes": [{"backend": "origin"}],
             "limits": {"keep_alive_timeout_ms": HOUR_S * 1000},

@@ -42,6 +42,19 @@ def keep_alive(connections, workers=1):
     return run
 
 
+def streams(connections, at_once):
+    def run(bench, peer):
+        if not peer.speaks_http2:
+            raise procs.ProcessFailed("does not speak HTTP/2 to a backend of HTTP/1.1")
+        with bench.running(peer, bench.one("p256")) as proxy:
+            generator = bench.h2load(proxy, connections, at_once, bench.generator_seconds())
+            try:
+                return _cpu(bench.span(proxy))
+            finally:
+                generator.stop()
+    return run
+
+
 def handshakes(kind, *options, resumed=False, workers=1):
     """A closed loop: as many as the slower of proxy and generator can do."""
     if resumed:
@@ -190,6 +203,9 @@ ALL = [
              keep_alive(64), CPU_COLUMNS, "us"),
     Scenario("http1-1000", "HTTP/1.1 requests, 1,000 connections",
              "The same with 1,000 connections.", keep_alive(1000), CPU_COLUMNS, "us"),
+    Scenario("http2-32x32", "HTTP/2 requests, 32 connections with 32 streams",
+             "h2load over TLS, the backend speaks HTTP/1.1, answers of 60 bytes. CPU time of the proxy for "
+             "each request.", streams(32, 32), CPU_COLUMNS, "us"),
     Scenario("latency", "Latency, 64 connections, 5,000 requests a second",
              "Open loop: each request has its time, and its latency counts from there.",
              latency(64, 5000),
