@@ -237,6 +237,7 @@ static inline int teardown(void **state)
     for (unsigned i = 0; i < fx.n_backends; i++)
         fake_stream_fini(&fx.backends[i]);
     router_free(router);
+    fx.backend.n_servers = SP_COUNT_OF(fx.servers); /* as the set was made with */
     upstream_set_unref(fx.set);
     iobuf_thread_fini();
     assert_int_equal(fx.config.refs, 1);
