@@ -57,12 +57,13 @@ static void raise_fd_limit(const struct server *s)
                  limit, needed, demand.max_connections);
 }
 
-static struct net_core *core_new(const struct server *s)
+struct net_core_options server_core_options(const struct config *config,
+                                            const struct threads_plan *plan)
 {
-    const struct throttle_conf *t = &s->config->throttle;
-    const struct handshake_conf *h = &s->config->handshake;
-    const struct net_core_options options = {
-        .n_net_threads = s->plan.net,
+    const struct throttle_conf *t = &config->throttle;
+    const struct handshake_conf *h = &config->handshake;
+    return (struct net_core_options){
+        .n_net_threads = plan->net,
         .default_inactivity_ms = t->default_inactivity_ms,
         .max_keep_alive = t->max_keep_alive,
         .handshake_budget_ns = (int64_t)h->budget_us * 1000,
@@ -88,6 +89,11 @@ static struct net_core *core_new(const struct server *s)
                      .connect_headroom_percent = t->connect_headroom_percent,
                      .memory_ceiling_bytes = t->memory_ceiling_bytes},
     };
+}
+
+static struct net_core *core_new(const struct server *s)
+{
+    const struct net_core_options options = server_core_options(s->config, &s->plan);
 
     return net_core_new(s->ep, &options);
 }
@@ -206,13 +212,19 @@ static int sample_memory(struct continuation *c, int event, void *data)
 }
 
 /* Nobody else has to be woken every second. */
+bool server_watch_memory(struct server *s)
+{
+    if (s->config->throttle.memory_ceiling_bytes == 0 || s->memory_watched)
+        return true;
+    continuation_init(&s->memory_sampler, "memory_sampler", sample_memory);
+    s->memory_watched = schedule_every(s->ep, &s->memory_sampler, MEMORY_SAMPLE_MS,
+                                       s->core->et_task, EVENT_INTERVAL, NULL) != NULL;
+    return s->memory_watched;
+}
+
 static bool watch_memory(struct server *s)
 {
-    continuation_init(&s->memory_sampler, "memory_sampler", sample_memory);
-    return s->config->throttle.memory_ceiling_bytes == 0 ||
-           schedule_every(s->ep, &s->memory_sampler, MEMORY_SAMPLE_MS, s->core->et_task,
-                          EVENT_INTERVAL, NULL) != NULL ||
-           server_refuse(s, "%s", sp_err_text(SP_NOMEM));
+    return server_watch_memory(s) || server_refuse(s, "%s", sp_err_text(SP_NOMEM));
 }
 
 static bool start_threads(struct server *s)

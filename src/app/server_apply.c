@@ -29,6 +29,7 @@ struct server_apply {
     uint32_t n_steps;
     struct server_port **ports; /* owned: the list as it will be */
     struct proxy_update *service;
+    struct net_core_change *core;
 };
 
 /* ---- What changed ---- */
@@ -156,13 +157,19 @@ static bool prepare_service(struct server_apply *a)
     return a->service != NULL || tell(a, "/backends", SP_NOMEM);
 }
 
+static bool prepare_core(struct server_apply *a)
+{
+    a->core = net_core_change_prepare(a->server->core);
+    return a->core != NULL || tell(a, "/throttle", SP_NOMEM);
+}
+
 static bool prepare_all(struct server_apply *a)
 {
     bool ok;
 
     if (!config_plan_effects(&a->plan, a->server->config, a->config))
         return tell(a, "", SP_NOMEM);
-    ok = prepare_ports(a);
+    ok = prepare_ports(a) && prepare_core(a);
     return prepare_service(a) && ok;
 }
 
@@ -206,6 +213,7 @@ void server_apply_abandon(struct server_apply *a)
         cert_store_unref(a->steps[i].store);
     }
     proxy_service_abandon(a->service);
+    net_core_change_abandon(a->core);
     apply_free(a);
 }
 
@@ -246,6 +254,13 @@ static void leave_old_ports(struct server_apply *a)
     }
 }
 
+static void commit_core(struct server_apply *a)
+{
+    const struct net_core_options options = server_core_options(a->config, &a->server->plan);
+
+    net_core_change_commit(a->core, &options);
+}
+
 /* First the way of the requests: a thread takes it before it hears of a new listener. */
 void server_apply_commit(struct server_apply *a)
 {
@@ -255,6 +270,7 @@ void server_apply_commit(struct server_apply *a)
 
     server_lock(s);
     proxy_service_commit(&s->service, a->service);
+    commit_core(a);
     for (uint32_t i = 0; i < a->n_steps; i++)
         commit_step(&a->steps[i]);
     leave_old_ports(a);
@@ -263,6 +279,8 @@ void server_apply_commit(struct server_apply *a)
     s->config = config_ref(a->config);
     ports_reap(s);
     server_unlock(s);
+    if (!server_watch_memory(s))
+        LOG_WARN(APP, "memory_ceiling_bytes is not watched: %s", sp_err_text(SP_NOMEM));
     if (s->config->log.levels.len > 0)
         (void)log_set_levels(s->config->log.levels);
     LOG_INFO(APP, "applied config=" VIEW_FMT " ports=%u effects=%u", VIEW_ARG(a->config->file),

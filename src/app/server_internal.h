@@ -55,6 +55,7 @@ struct server {
                              may have connections */
     size_t thread_offset; /* of struct server_thread in an ethread's storage */
     struct continuation memory_sampler;
+    bool memory_watched; /* it is scheduled */
     struct server_admin admin;
     int64_t started_mono_ms, started_wall_ms;
     struct continuation drain_sweeper; /* of ports that are drained while the program goes on */
@@ -91,6 +92,12 @@ void admin_close(struct server *s);
 bool logs_open(struct server *s);
 void logs_close(struct server *s);
 void logs_reopen(struct server *s);
+
+/* server.c. What the configuration says for the net layer. */
+struct net_core_options server_core_options(const struct config *config,
+                                            const struct threads_plan *plan);
+/* Samples the memory if there is a ceiling. False: no memory for that. */
+bool server_watch_memory(struct server *s);
 
 static inline void server_lock(struct server *s)
 {

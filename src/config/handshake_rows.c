@@ -39,7 +39,8 @@ static const struct conf_row rows[] = {
     {INT(burst_per_address, 0, 1000000, 0, "handshakes",
         "How many of these may begin together after a pause; 0: those of a second.")},
     {CONF_ROW_MANY(struct handshake_conf, "exempt", CONF_CIDRS, exempt, n_exempt,
-        "Networks that the limits for one address do not hold for.")},
+        "Networks that the limits for one address do not hold for."),
+        .at_start = true},
 };
 /* clang-format on */
 

@@ -50,6 +50,11 @@ int64_t handshake_floor_budget_ns(int64_t budget_ns, int64_t base_budget_ns, uin
     return wanted > (double)base_budget_ns ? (int64_t)wanted : base_budget_ns;
 }
 
+static void window_clear(struct handshake_floor *f)
+{
+    f->wall_ns = f->used_ns = 0;
+}
+
 void handshake_floor_init(struct handshake_floor *f, uint32_t percent, bool own_thread, int nice,
                           int64_t budget_ns)
 {
@@ -59,6 +64,15 @@ void handshake_floor_init(struct handshake_floor *f, uint32_t percent, bool own_
                                   .own_thread = own_thread,
                                   .nice = nice,
                                   .budget_ns = budget_ns};
+}
+
+/* A weight that was raised once stays within what the system allows: it goes back by itself. */
+void handshake_floor_set(struct handshake_floor *f, uint32_t percent, int64_t budget_ns)
+{
+    f->percent = percent;
+    f->base_budget_ns = f->budget_ns = budget_ns;
+    window_clear(f);
+    f->busy = false;
 }
 
 void handshake_floor_idle(struct handshake_floor *f)
@@ -107,11 +121,6 @@ void handshake_floor_start(struct handshake_floor *f, struct ethread *t)
 static int64_t used_ns(const struct handshake_floor *f)
 {
     return f->own_thread ? clock_thread_cpu_ns() : f->spent_ns;
-}
-
-static void window_clear(struct handshake_floor *f)
-{
-    f->wall_ns = f->used_ns = 0;
 }
 
 static void set_nice(struct handshake_floor *f, struct ethread *t, int nice)

@@ -10,6 +10,7 @@
 #include <sallyport/base/metrics.h>
 #include <sallyport/net/handshake_limits.h>
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,21 @@ struct rate {
     int64_t ahead_us; /* how far ahead the time may be and still let one begin */
 };
 
+/* The same as it may change at any time: who reads the parts of two shapes lets one more begin, or
+ * one less, once. */
+struct atomic_rate {
+    _Atomic int64_t each_us, ahead_us;
+};
+
 struct handshake_limits {
-    struct handshake_limits_options options;
     struct cidr *exempt; /* owned copy */
-    struct rate rate, rate_per_address;
+    uint32_t n_exempt;
+    atomic_uint max_at_once, max_at_once_per_address; /* 0: any number */
+    struct atomic_rate rate, rate_per_address;
     atomic_uint at_once;
-    _Atomic int64_t full_at_us;         /* of the total rate */
-    struct address_table counts, rates; /* each only where there is such a limit */
+    _Atomic int64_t full_at_us; /* of the total rate */
+    /* By address: how many it has, limit or not, and when its bucket is full. */
+    struct address_table counts, rates;
 };
 
 static struct rate rate_of(uint32_t per_s, uint32_t burst)
@@ -42,25 +51,45 @@ static struct rate rate_of(uint32_t per_s, uint32_t burst)
     return r;
 }
 
+static void rate_set(struct atomic_rate *to, struct rate r)
+{
+    atomic_store_explicit(&to->each_us, r.each_us, memory_order_relaxed);
+    atomic_store_explicit(&to->ahead_us, r.ahead_us, memory_order_relaxed);
+}
+
+static struct rate rate_get(const struct atomic_rate *from)
+{
+    return (struct rate){atomic_load_explicit(&from->each_us, memory_order_relaxed),
+                         atomic_load_explicit(&from->ahead_us, memory_order_relaxed)};
+}
+
+void handshake_limits_set(struct handshake_limits *l,
+                          const struct handshake_limits_options *options)
+{
+    atomic_store_explicit(&l->max_at_once, options->max_at_once, memory_order_relaxed);
+    atomic_store_explicit(&l->max_at_once_per_address, options->max_at_once_per_address,
+                          memory_order_relaxed);
+    rate_set(&l->rate, rate_of(options->rate_per_s, options->burst));
+    rate_set(&l->rate_per_address,
+             rate_of(options->rate_per_address_per_s, options->burst_per_address));
+}
+
 struct handshake_limits *handshake_limits_new(const struct handshake_limits_options *options)
 {
     struct handshake_limits *l = calloc(1, sizeof(*l));
 
     if (l == NULL)
         return NULL;
-    l->options = *options;
-    l->rate = rate_of(options->rate_per_s, options->burst);
-    l->rate_per_address = rate_of(options->rate_per_address_per_s, options->burst_per_address);
-    if (options->max_at_once_per_address != 0 && address_table_init(&l->counts) != SP_OK)
-        goto free_all;
-    if (options->rate_per_address_per_s != 0 && address_table_init(&l->rates) != SP_OK)
+    if (address_table_init(&l->counts) != SP_OK || address_table_init(&l->rates) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
         l->exempt = calloc(options->n_exempt, sizeof(*l->exempt));
         if (l->exempt == NULL)
             goto free_all;
         memcpy(l->exempt, options->exempt, options->n_exempt * sizeof(*l->exempt));
+        l->n_exempt = options->n_exempt;
     }
+    handshake_limits_set(l, options);
     return l;
 
 free_all:
@@ -88,9 +117,9 @@ static bool none(uint64_t count, const void *arg)
 
 static bool one_more(uint64_t *count, const void *arg)
 {
-    const struct handshake_limits *l = arg;
+    uint32_t max = *(const uint32_t *)arg;
 
-    if (*count >= l->options.max_at_once_per_address)
+    if ((max != 0 && *count >= max) || *count == ADDRESS_VALUE_MASK)
         return false;
     (*count)++;
     return true;
@@ -109,7 +138,7 @@ static const struct address_table_ops give_back = {none, one_less};
 /* ---- A second, of one address ---- */
 
 struct moment {
-    const struct rate *rate;
+    struct rate rate;
     int64_t now_us;
 };
 
@@ -118,7 +147,7 @@ static int64_t ahead_us(uint64_t value, const struct moment *m)
 {
     uint64_t ahead = (value - (uint64_t)m->now_us) & ADDRESS_VALUE_MASK;
 
-    return ahead > (uint64_t)(m->rate->ahead_us + m->rate->each_us) ? 0 : (int64_t)ahead;
+    return ahead > (uint64_t)(m->rate.ahead_us + m->rate.each_us) ? 0 : (int64_t)ahead;
 }
 
 static bool bucket_is_full(uint64_t value, const void *arg)
@@ -131,9 +160,9 @@ static bool take_token(uint64_t *value, const void *arg)
     const struct moment *m = arg;
     int64_t ahead = *value == 0 ? 0 : ahead_us(*value, m);
 
-    if (ahead > m->rate->ahead_us)
+    if (ahead > m->rate.ahead_us)
         return false;
-    *value = (uint64_t)(m->now_us + ahead + m->rate->each_us) & ADDRESS_VALUE_MASK;
+    *value = (uint64_t)(m->now_us + ahead + m->rate.each_us) & ADDRESS_VALUE_MASK;
     return true;
 }
 
@@ -143,40 +172,39 @@ static const struct address_table_ops begin = {bucket_is_full, take_token};
 
 static bool is_exempt(const struct handshake_limits *l, const union ip_endpoint *peer)
 {
-    return !address_table_knows(peer) || cidr_any_contains(l->exempt, l->options.n_exempt, peer);
+    return !address_table_knows(peer) || cidr_any_contains(l->exempt, l->n_exempt, peer);
 }
 
 static enum sp_err take_place(struct handshake_limits *l, const union ip_endpoint *peer)
 {
+    uint32_t max = atomic_load_explicit(&l->max_at_once_per_address, memory_order_relaxed);
     char text[ENDPOINT_TEXT_MAX];
 
-    if (l->counts.slots == NULL || address_table_change(&l->counts, peer, &take, l) == SP_OK)
+    if (address_table_change(&l->counts, peer, &take, &max) == SP_OK)
         return SP_OK;
     METRIC_INC(tls_handshakes_refused_at_once);
-    LOG_LIMITED(TLS, WARN, "handshake=refused limit=max_at_once_per_address max=%u peer=%s",
-                l->options.max_at_once_per_address,
+    LOG_LIMITED(TLS, WARN, "handshake=refused limit=max_at_once_per_address max=%u peer=%s", max,
                 ip_endpoint_format_address(peer, text, sizeof(text)));
     return SP_THROTTLED;
 }
 
 static enum sp_err take_turn(struct handshake_limits *l, const union ip_endpoint *peer)
 {
-    const struct moment m = {&l->rate_per_address, clock_mono_ns() / 1000};
+    const struct moment m = {rate_get(&l->rate_per_address), clock_mono_ns() / 1000};
     char text[ENDPOINT_TEXT_MAX];
 
-    if (l->rates.slots == NULL || address_table_change(&l->rates, peer, &begin, &m) == SP_OK)
+    if (m.rate.each_us == 0 || address_table_change(&l->rates, peer, &begin, &m) == SP_OK)
         return SP_OK;
     METRIC_INC(tls_handshakes_refused_rate);
-    LOG_LIMITED(TLS, WARN, "handshake=refused limit=rate_per_address_per_s max=%u peer=%s",
-                l->options.rate_per_address_per_s,
-                ip_endpoint_format_address(peer, text, sizeof(text)));
+    LOG_LIMITED(TLS, WARN,
+                "handshake=refused limit=rate_per_address_per_s each_us=%" PRId64 " peer=%s",
+                m.rate.each_us, ip_endpoint_format_address(peer, text, sizeof(text)));
     return SP_THROTTLED;
 }
 
 static void give_place_back(struct handshake_limits *l, const union ip_endpoint *peer)
 {
-    if (l->counts.slots != NULL)
-        address_table_change_known(&l->counts, peer, &give_back, l);
+    address_table_change_known(&l->counts, peer, &give_back, NULL);
 }
 
 /* The rate last: who is refused for another reason has not used it up. */
@@ -204,29 +232,30 @@ void handshake_limits_release(struct handshake_limits *l, const union ip_endpoin
 /* Several threads may find room for the last one: then there are a few more, once. */
 bool handshake_limits_has_room(const struct handshake_limits *l)
 {
-    return l->options.max_at_once == 0 ||
-           atomic_load_explicit(&l->at_once, memory_order_relaxed) < l->options.max_at_once;
+    uint32_t max = atomic_load_explicit(&l->max_at_once, memory_order_relaxed);
+
+    return max == 0 || atomic_load_explicit(&l->at_once, memory_order_relaxed) < max;
 }
 
 bool handshake_limits_has_rate(const struct handshake_limits *l)
 {
-    return l->rate.each_us != 0;
+    return atomic_load_explicit(&l->rate.each_us, memory_order_relaxed) != 0;
 }
 
 int64_t handshake_limits_begin_us(struct handshake_limits *l, int64_t now_us)
 {
+    const struct rate rate = rate_get(&l->rate);
     int64_t full_at_us = atomic_load_explicit(&l->full_at_us, memory_order_relaxed);
 
-    if (!handshake_limits_has_rate(l))
-        return 0;
-    for (;;) {
+    while (rate.each_us != 0) {
         int64_t from_us = full_at_us > now_us ? full_at_us : now_us;
 
-        if (from_us - now_us > l->rate.ahead_us)
-            return from_us - now_us - l->rate.ahead_us;
+        if (from_us - now_us > rate.ahead_us)
+            return from_us - now_us - rate.ahead_us;
         if (atomic_compare_exchange_weak_explicit(&l->full_at_us, &full_at_us,
-                                                  from_us + l->rate.each_us, memory_order_relaxed,
+                                                  from_us + rate.each_us, memory_order_relaxed,
                                                   memory_order_relaxed))
             return 0;
     }
+    return 0;
 }

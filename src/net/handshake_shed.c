@@ -15,6 +15,16 @@ void handshake_shed_init(struct handshake_shed *s, int64_t after_us, int64_t tar
     atomic_init(&s->refusing, false);
 }
 
+void handshake_shed_set(struct handshake_shed *s, int64_t after_us, int64_t target_us)
+{
+    s->after_us = after_us;
+    s->target_us = target_us;
+    if (after_us != 0)
+        return;
+    s->on = false;
+    atomic_store_explicit(&s->refusing, false, memory_order_relaxed);
+}
+
 void handshake_shed_served(struct handshake_shed *s, uint32_t left, int64_t now_us)
 {
     int64_t took_us = now_us - s->served_us;

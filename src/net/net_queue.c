@@ -31,7 +31,9 @@ void net_vc_set_queue(struct net_vconnection *vc, enum vc_queue queue)
     case VC_QUEUE_KEEP_ALIVE:
         list_push_back(&nh->keep_alive, &vc->queue_link);
         nh->n_keep_alive++;
-        if (nh->core->max_keep_alive != 0 && nh->n_keep_alive > nh->core->max_keep_alive)
+        uint32_t max = atomic_load_explicit(&nh->core->max_keep_alive, memory_order_relaxed);
+
+        if (max != 0 && nh->n_keep_alive > max)
             (void)net_handler_evict_idle(nh, 1);
         break;
     }

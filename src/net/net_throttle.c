@@ -19,14 +19,16 @@
 #define MAX_PAUSE_MS            1000
 
 struct net_throttle {
-    struct net_throttle_options options;
-    struct cidr *exempt; /* owned copy */
-    uint32_t max_connections, max_outgoing;
+    struct net_throttle_options options; /* what does not change of them */
+    struct cidr *exempt;                 /* owned copy */
+    atomic_uint max_connections;
+    atomic_uint max_per_address; /* 0: any number */
+    atomic_uint_least64_t memory_ceiling_bytes;
+    uint32_t max_outgoing;
     int emergency_fd, hyper_emergency_fd;
     atomic_uint connections, outgoing;
     atomic_bool memory_full;
-    bool per_address;
-    struct address_table addresses; /* how many connections each has; only with per_address */
+    struct address_table addresses; /* how many connections each has, limit or not */
 };
 
 static uint32_t descriptor_limit(void)
@@ -43,14 +45,28 @@ static uint32_t percent_of(uint32_t whole, uint32_t percent)
     return (uint32_t)((uint64_t)whole * percent / 100);
 }
 
-static void set_limits(struct net_throttle *t)
+void net_throttle_set(struct net_throttle *t, const struct net_throttle_options *options)
+{
+    uint32_t fds = descriptor_limit();
+    uint32_t accept_fds = fds - percent_of(fds, t->options.accept_headroom_percent);
+
+    /* A client connection may need one to a backend: half of what accept may use. */
+    atomic_store_explicit(&t->max_connections,
+                          options->max_connections != 0 ? options->max_connections : accept_fds / 2,
+                          memory_order_relaxed);
+    atomic_store_explicit(&t->max_per_address, options->max_connections_per_address,
+                          memory_order_relaxed);
+    atomic_store_explicit(&t->memory_ceiling_bytes, options->memory_ceiling_bytes,
+                          memory_order_relaxed);
+    if (options->memory_ceiling_bytes == 0)
+        atomic_store_explicit(&t->memory_full, false, memory_order_relaxed);
+}
+
+static void set_descriptor_levels(struct net_throttle *t)
 {
     const struct net_throttle_options *o = &t->options;
     uint32_t fds = descriptor_limit();
-    uint32_t accept_fds = fds - percent_of(fds, o->accept_headroom_percent);
 
-    /* A client connection may need one to a backend: half of what accept may use. */
-    t->max_connections = o->max_connections != 0 ? o->max_connections : accept_fds / 2;
     t->max_outgoing = fds - percent_of(fds, o->connect_headroom_percent);
     t->emergency_fd = (int)percent_of(fds, EMERGENCY_PERCENT);
     t->hyper_emergency_fd = (int)percent_of(fds, HYPER_EMERGENCY_PERCENT);
@@ -63,8 +79,7 @@ struct net_throttle *net_throttle_new(const struct net_throttle_options *options
     if (t == NULL)
         return NULL;
     t->options = *options;
-    t->per_address = options->max_connections_per_address != 0;
-    if (t->per_address && address_table_init(&t->addresses) != SP_OK)
+    if (address_table_init(&t->addresses) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
         t->exempt = calloc(options->n_exempt, sizeof(*t->exempt));
@@ -72,7 +87,8 @@ struct net_throttle *net_throttle_new(const struct net_throttle_options *options
             goto free_all;
         memcpy(t->exempt, options->exempt, options->n_exempt * sizeof(*t->exempt));
     }
-    set_limits(t);
+    set_descriptor_levels(t);
+    net_throttle_set(t, options);
     return t;
 
 free_all:
@@ -97,9 +113,9 @@ static bool no_connection(uint64_t count, const void *arg)
 
 static bool one_more(uint64_t *count, const void *arg)
 {
-    const struct net_throttle *t = arg;
+    uint32_t max = *(const uint32_t *)arg;
 
-    if (*count >= t->options.max_connections_per_address)
+    if ((max != 0 && *count >= max) || *count == ADDRESS_VALUE_MASK)
         return false;
     (*count)++;
     return true;
@@ -117,13 +133,15 @@ static const struct address_table_ops give_back = {no_connection, one_less};
 
 static bool counts_per_address(const struct net_throttle *t, const union ip_endpoint *peer)
 {
-    if (!t->per_address || !address_table_knows(peer))
+    if (!address_table_knows(peer))
         return false;
     return !cidr_any_contains(t->exempt, t->options.n_exempt, peer);
 }
 
 enum sp_err net_throttle_admit(struct net_throttle *t, const union ip_endpoint *peer)
 {
+    uint32_t max = atomic_load_explicit(&t->max_connections, memory_order_relaxed);
+    uint32_t max_per_address = atomic_load_explicit(&t->max_per_address, memory_order_relaxed);
     char text[ENDPOINT_TEXT_MAX];
 
     if (atomic_load_explicit(&t->memory_full, memory_order_relaxed)) {
@@ -132,19 +150,18 @@ enum sp_err net_throttle_admit(struct net_throttle *t, const union ip_endpoint *
                     ip_endpoint_format_address(peer, text, sizeof(text)));
         return SP_THROTTLED;
     }
-    if (atomic_fetch_add_explicit(&t->connections, 1, memory_order_relaxed) >= t->max_connections) {
+    if (atomic_fetch_add_explicit(&t->connections, 1, memory_order_relaxed) >= max) {
         atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
         METRIC_INC(net_throttled_total);
-        LOG_LIMITED(NET, WARN, "throttle=total max=%u peer=%s", t->max_connections,
+        LOG_LIMITED(NET, WARN, "throttle=total max=%u peer=%s", max,
                     ip_endpoint_format_address(peer, text, sizeof(text)));
         return SP_THROTTLED;
     }
     if (counts_per_address(t, peer) &&
-        address_table_change(&t->addresses, peer, &take, t) != SP_OK) {
+        address_table_change(&t->addresses, peer, &take, &max_per_address) != SP_OK) {
         atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
         METRIC_INC(net_throttled_per_address);
-        LOG_LIMITED(NET, WARN, "throttle=per_address max=%u peer=%s",
-                    t->options.max_connections_per_address,
+        LOG_LIMITED(NET, WARN, "throttle=per_address max=%u peer=%s", max_per_address,
                     ip_endpoint_format_address(peer, text, sizeof(text)));
         return SP_THROTTLED;
     }
@@ -160,7 +177,8 @@ void net_throttle_release(struct net_throttle *t, const union ip_endpoint *peer)
 
 bool net_throttle_accepting(const struct net_throttle *t)
 {
-    return atomic_load_explicit(&t->connections, memory_order_relaxed) < t->max_connections;
+    return atomic_load_explicit(&t->connections, memory_order_relaxed) <
+           atomic_load_explicit(&t->max_connections, memory_order_relaxed);
 }
 
 enum sp_err net_throttle_connect(struct net_throttle *t)
@@ -195,7 +213,7 @@ int64_t net_throttle_pause_ms(const struct net_throttle *t, int fd)
 
 void net_throttle_set_memory(struct net_throttle *t, uint64_t resident_bytes)
 {
-    uint64_t ceiling = t->options.memory_ceiling_bytes;
+    uint64_t ceiling = atomic_load_explicit(&t->memory_ceiling_bytes, memory_order_relaxed);
 
     if (ceiling != 0)
         atomic_store_explicit(&t->memory_full, resident_bytes > ceiling, memory_order_relaxed);
@@ -206,7 +224,7 @@ void net_throttle_sample_memory(struct net_throttle *t)
     unsigned long total_pages, resident_pages;
     FILE *f;
 
-    if (t->options.memory_ceiling_bytes == 0)
+    if (atomic_load_explicit(&t->memory_ceiling_bytes, memory_order_relaxed) == 0)
         return;
     f = fopen("/proc/self/statm", "re");
     if (f == NULL)
@@ -220,7 +238,7 @@ struct net_throttle_state net_throttle_state(const struct net_throttle *t)
 {
     return (struct net_throttle_state){
         .connections = atomic_load_explicit(&t->connections, memory_order_relaxed),
-        .max_connections = t->max_connections,
+        .max_connections = atomic_load_explicit(&t->max_connections, memory_order_relaxed),
         .outgoing = atomic_load_explicit(&t->outgoing, memory_order_relaxed),
         .max_outgoing = t->max_outgoing,
     };

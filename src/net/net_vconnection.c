@@ -27,7 +27,7 @@ void net_vc_init(struct net_vconnection *vc, const struct net_vc_ops *ops, struc
     vc->id = atomic_fetch_add_explicit(&core->next_vc_id, 1, memory_order_relaxed);
     vc->opened_ms = clock_mono_ms();
     vc->last_activity_ms = vc->opened_ms;
-    vc->inactivity_ms = core->default_inactivity_ms;
+    vc->inactivity_ms = atomic_load_explicit(&core->default_inactivity_ms, memory_order_relaxed);
     vc->move.fn = arrive;
     vc->write.triggered = true; /* a fresh socket takes bytes; the first refusal says otherwise */
     vc->phase = VC_OPEN;

@@ -185,6 +185,22 @@ def test_log_levels_hold_at_once(proxy, connect):
     proxy.wait_log(" trace http ", start)
 
 
+def test_limits_of_the_program_hold_for_who_comes_next(proxy, connect):
+    clients = [connect(proxy.https) for _ in range(3)]
+
+    assert proxy.reload(changed(proxy, throttle={"max_connections_per_address": 3},
+                                handshake={"max_at_once_per_address": 1}))
+    with pytest.raises(OSError):
+        connect(proxy.https)
+    assert all(client.get("/").status == 200 for client in clients)
+    clients[0].close()
+    proxy.wait_metric("net_closed", 1)
+
+    assert proxy.reload(changed(proxy, throttle={}, handshake={}))
+    for _ in range(3):
+        assert connect(proxy.https).get("/").status == 200
+
+
 # What stays
 
 def test_connections_to_a_backend_that_did_not_change_are_kept(proxy, connect):

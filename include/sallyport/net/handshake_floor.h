@@ -40,6 +40,8 @@ struct handshake_floor {
 /* For a loop that data has as well (own_thread false), or for a thread of its own. */
 void handshake_floor_init(struct handshake_floor *f, uint32_t percent, bool own_thread, int nice,
                           int64_t budget_ns);
+/* Other settings, on the thread; weight or budget follow with the next window. */
+void handshake_floor_set(struct handshake_floor *f, uint32_t percent, int64_t budget_ns);
 /* On the thread, before its first turn: takes on its weight. */
 void handshake_floor_start(struct handshake_floor *f, struct ethread *t);
 /* Before and after the handshakes of a turn that has some: how long they took, and whether some are

@@ -33,6 +33,9 @@ struct handshake_limits_options {
 
 struct handshake_limits *handshake_limits_new(const struct handshake_limits_options *options)
     SP_MUST_CHECK;
+/* The numbers may change at any time; `exempt` stays. Nobody who was let in is sent away. */
+void handshake_limits_set(struct handshake_limits *l,
+                          const struct handshake_limits_options *options);
 void handshake_limits_free(struct handshake_limits *l); /* NULL is accepted */
 
 /* A connection that begins with a handshake was accepted from `peer`. SP_OK: it counts until

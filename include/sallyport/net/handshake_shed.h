@@ -28,6 +28,8 @@ struct handshake_shed {
 };
 
 void handshake_shed_init(struct handshake_shed *s, int64_t after_us, int64_t target_us);
+/* Other settings; what was learned stays. */
+void handshake_shed_set(struct handshake_shed *s, int64_t after_us, int64_t target_us);
 /* One of the queue got its turn; `left` are those that still wait. */
 void handshake_shed_served(struct handshake_shed *s, uint32_t left, int64_t now_us);
 /* After each change of the queue that a newcomer should know of, and once a turn: `n` wait, the

@@ -24,8 +24,8 @@ struct net_accept_options {
     void *user;                /* borrowed; the port, for whoever handles the connection */
     struct ssl_port *tls;      /* borrowed (tls/ssl_port.h); NULL on a plain port */
     struct view label;         /* port's name, for logs; borrowed */
-    /* Called with `user` when the listener and all of its connections are gone; any thread. Not when
-     * it could not be opened. NULL: nobody wants to know. */
+    /* Called with `user` when the listener and all of its connections are gone; any thread. Not
+     * when it could not be opened. NULL: nobody wants to know. */
     void (*release_user)(void *user);
     /* Read while it is opened: a listener that is open and not stopped, whose sockets this one goes
      * on with. NULL: it has sockets of its own. */

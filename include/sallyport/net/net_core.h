@@ -24,9 +24,9 @@ struct net_core {
     size_t handler_offset; /* of struct net_handler * in an ethread's storage */
     struct net_throttle *throttle;
     struct handshake_limits *handshake_limits;
-    int64_t default_inactivity_ms;
-    uint32_t max_keep_alive;
-    int64_t handshake_budget_ns;
+    _Atomic int64_t default_inactivity_ms;
+    atomic_uint max_keep_alive;
+    int64_t handshake_budget_ns; /* at the start; see net_core_change_commit() */
     struct handshake_queue_options handshakes;
     uint32_t handshake_floor_percent;
     atomic_uint_least64_t next_vc_id;
@@ -37,6 +37,17 @@ struct net_core *net_core_new(struct event_processor *ep, const struct net_core_
     SP_MUST_CHECK;
 /* After event_processor_stop(); closes nothing: handlers closed their connections on stopping. */
 void net_core_free(struct net_core *core);
+/* Other settings while the threads run, in two steps; both on a thread that may block, one at a
+ * time. What changes: both times of idling, the numbers of the throttle and of the limits of
+ * handshakes, their queues, budgets and least share. What stays: threads, exempt networks,
+ * headrooms. */
+struct net_core_change;
+struct net_core_change *net_core_change_prepare(struct net_core *core) SP_MUST_CHECK; /* NULL: no
+                                                                                         memory */
+/* Cannot fail; each thread goes on with it within a turn. The change is void. */
+void net_core_change_commit(struct net_core_change *c, const struct net_core_options *options);
+void net_core_change_abandon(struct net_core_change *c); /* NULL is accepted */
+
 /* Connections, descriptors or memory are short: each data thread lets some of its oldest idle
  * client connections go. Any thread; cheap when asked again before it happened. */
 void net_core_relieve(struct net_core *core);

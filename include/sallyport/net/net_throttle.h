@@ -21,6 +21,10 @@ struct net_throttle_options {
     uint64_t memory_ceiling_bytes;     /* 0: off */
 };
 
+/* Both limits and the ceiling may change while connections are open; whoever is counted stays
+ * counted, and nobody who is there is sent away. The rest of the options stays. */
+void net_throttle_set(struct net_throttle *t, const struct net_throttle_options *options);
+
 struct net_throttle *net_throttle_new(const struct net_throttle_options *options) SP_MUST_CHECK;
 void net_throttle_free(struct net_throttle *t);
 

@@ -60,8 +60,7 @@ static const struct plan_of plans[] = {
      "takes effect at the next start:\n  process threads: changed (net)\n"},
     {"[{\"op\": \"replace\", \"path\": \"/throttle/exempt\", \"value\": [\"10.0.0.0/9\"]}, {\"op\": \"add\", \"path\": \"/user\", \"value\": \"nobody\"}]",
      "~ /throttle/exempt: [\"10.0.0.0/8\"] -> [\"10.0.0.0/9\"]\n+ /user: \"nobody\"\n"
-     "touches:\n  limits throttle: changed (exempt)\n"
-     "takes effect at the next start:\n  process user: changed (user)\n"},
+     "takes effect at the next start:\n  limits throttle: changed (exempt)\n  process user: changed (user)\n"},
     /* Changes without effect. */
     {"[{\"op\": \"add\", \"path\": \"/drain_timeout_ms\", \"value\": 30000}, {\"op\": \"add\", \"path\": \"/ports/443///why\", \"value\": \"x\"}]",
      NULL},
@@ -160,7 +159,7 @@ static void a_plan_is_json_for_programs(void **state)
               "\"kind\": \"changed\", \"pointer\": \"/ports/80\", \"name\": \"80\", \"keys\": "
               "\"accept/fd\", \"restart\": false}, {\"part\": \"limits\", \"kind\": \"changed\", "
               "\"pointer\": \"/throttle\", \"name\": \"throttle\", \"keys\": \"exempt\", "
-              "\"restart\": false}, {\"part\": \"process\", \"kind\": \"changed\", \"pointer\": "
+              "\"restart\": true}, {\"part\": \"process\", \"kind\": \"changed\", \"pointer\": "
               "\"/threads\", \"name\": \"threads\", \"keys\": \"task\", \"restart\": true}]}");
     free(text);
     config_plan_fini(&p);

@@ -208,6 +208,28 @@ static void without_a_burst_a_second_may_come_together(void **state)
     handshake_limits_free(l);
 }
 
+static void the_numbers_may_change_while_handshakes_are_under_way(void **state)
+{
+    struct handshake_limits *l = limits((struct handshake_limits_options){0});
+    const struct handshake_limits_options two = {.max_at_once = 2, .max_at_once_per_address = 2};
+    const struct handshake_limits_options rates = {
+        .rate_per_s = 1, .burst = 1, .rate_per_address_per_s = 1, .burst_per_address = 1};
+
+    (void)state;
+    assert_int_equal(admit(l, "192.0.2.1:1"), SP_OK);
+    handshake_limits_set(l, &two);
+    assert_int_equal(admit(l, "192.0.2.1:2"), SP_OK); /* the one before was counted */
+    assert_int_equal(admit(l, "192.0.2.1:3"), SP_THROTTLED);
+    assert_false(handshake_limits_has_room(l));
+    handshake_limits_set(l, &rates);
+    assert_true(handshake_limits_has_room(l));
+    assert_int_equal(admit(l, "192.0.2.1:3"), SP_OK);
+    assert_int_equal(admit(l, "192.0.2.1:3"), SP_THROTTLED);
+    assert_int_equal(handshake_limits_begin_us(l, now_us), 0);
+    assert_true(handshake_limits_begin_us(l, now_us) > 0);
+    handshake_limits_free(l);
+}
+
 static void making_them_survives_each_failed_allocation(void **state)
 {
     struct cidr lan = {0};
@@ -244,6 +266,7 @@ int main(void)
         LIMITS_TEST(exempt_networks_have_no_limits_of_their_own),
         LIMITS_TEST(the_total_rate_says_how_long_to_wait),
         LIMITS_TEST(without_a_burst_a_second_may_come_together),
+        LIMITS_TEST(the_numbers_may_change_while_handshakes_are_under_way),
         LIMITS_TEST(making_them_survives_each_failed_allocation),
     };
 

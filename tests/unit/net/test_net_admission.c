@@ -435,6 +435,35 @@ static void with_as_many_a_second_as_may_be_the_others_wait_for_their_turn(void 
         (void)close(fds[i]);
 }
 
+/* ---- Other settings while it runs ---- */
+
+static void other_settings_hold_from_the_next_turn_on(void **state)
+{
+    struct net_core_options options = limited((struct handshake_limits_options){.max_at_once = 7});
+    struct net_core_change *c;
+
+    (void)state;
+    options.default_inactivity_ms = 5000;
+    options.max_keep_alive = 9;
+    options.handshake_budget_ns = 3000000;
+    options.handshake_floor_percent = 12;
+    options.handshakes = (struct handshake_queue_options){
+        .max_waiting = 4, .max_open = 8, .target_wait_us = 1000, .max_wait_us = 2000};
+    options.throttle.max_connections = 77;
+    net_core_change_abandon(net_core_change_prepare(f.core));
+    c = net_core_change_prepare(f.core);
+    assert_non_null(c);
+    net_core_change_commit(c, &options);
+    net_fixture_turn(&f);
+    assert_int_equal(f.core->default_inactivity_ms, 5000);
+    assert_int_equal(f.core->max_keep_alive, 9);
+    assert_int_equal(f.nh->floor.budget_ns, 3000000);
+    assert_int_equal(f.nh->floor.percent, 12);
+    assert_int_equal(f.nh->handshakes.options.max_waiting, 4);
+    assert_int_equal(f.nh->shed.target_us, 1000);
+    assert_int_equal(net_throttle_state(f.core->throttle).max_connections, 77);
+}
+
 #define HANDLER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #define OVERLOAD_TEST(name) cmocka_unit_test_setup_teardown(name, setup_impatient, teardown)
@@ -452,6 +481,7 @@ int main(void)
         OVERLOAD_TEST(under_lasting_overload_who_comes_with_a_hello_is_reset),
         OVERLOAD_TEST(under_lasting_overload_newcomers_are_not_even_looked_at),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
+        HANDLER_TEST(other_settings_hold_from_the_next_turn_on),
         cmocka_unit_test_setup_teardown(with_as_many_at_once_as_may_be_the_others_wait_outside,
                                         setup_two_at_once, teardown),
         cmocka_unit_test_setup_teardown(who_has_as_many_at_once_as_an_address_may_is_reset,
