@@ -289,7 +289,9 @@ static void on_stream_gone(struct http2_stream *s)
 
     up->super.n_exchanges--;
     up->must_tell = true;
-    http2_conn_wake(s->conn);
+    if (s->conn->vc !=
+        NULL) /* else only the end is left to tell, which may be after the thread's */
+        http2_conn_wake(s->conn);
 }
 
 static void on_rest(struct http2_conn *c)

@@ -415,8 +415,7 @@ static void each_allocation_may_fail(void **state)
         struct http_head head = get_head();
 
         if (owner.up == NULL) {
-            fake_peer_fini(&backend);
-            wire_close();
+            (void)fixture_teardown(NULL);
             (void)fixture_setup(NULL);
         }
         failing_alloc_arm(nth);
