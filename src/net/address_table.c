@@ -9,8 +9,9 @@
 #define SLOTS  (1U << 17) /* 1 MiB of words */
 #define PROBES 16
 
-enum sp_err address_table_init(struct address_table *t)
+enum sp_err address_table_init(struct address_table *t, unsigned value_bits)
 {
+    t->value_bits = value_bits;
     if (getrandom(t->key, sizeof(t->key), 0) != (ssize_t)sizeof(t->key))
         return SP_SYSCALL;
     t->slots = calloc(SLOTS, sizeof(*t->slots));
@@ -58,15 +59,21 @@ struct attempt {
     const struct address_table_ops *ops;
     const void *arg;
     uint64_t tag; /* never 0 */
+    unsigned value_bits;
 };
+
+static uint64_t value_of(const struct attempt *a, uint64_t word)
+{
+    return word & ((UINT64_C(1) << a->value_bits) - 1);
+}
 
 /* Is the word at a place this address's (take_free: or may it become so)? */
 static bool fits(const struct attempt *a, uint64_t word, bool take_free)
 {
-    bool over = a->ops->is_over(word & ADDRESS_VALUE_MASK, a->arg);
+    bool over = a->ops->is_over(value_of(a, word), a->arg);
 
-    return take_free ? over || word >> ADDRESS_VALUE_BITS == a->tag
-                     : !over && word >> ADDRESS_VALUE_BITS == a->tag;
+    return take_free ? over || word >> a->value_bits == a->tag
+                     : !over && word >> a->value_bits == a->tag;
 }
 
 /* SP_NOT_FOUND: the place is another's. */
@@ -75,12 +82,12 @@ static enum sp_err change_slot(struct address_slot *slot, const struct attempt *
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
     while (fits(a, word, take_free)) {
-        uint64_t value = word >> ADDRESS_VALUE_BITS == a->tag ? word & ADDRESS_VALUE_MASK : 0;
+        uint64_t value = word >> a->value_bits == a->tag ? value_of(a, word) : 0;
 
         if (!a->ops->change(&value, a->arg))
             return SP_THROTTLED;
         if (atomic_compare_exchange_weak_explicit(&slot->word, &word,
-                                                  a->tag << ADDRESS_VALUE_BITS | value,
+                                                  a->tag << a->value_bits | value,
                                                   memory_order_relaxed, memory_order_relaxed))
             return SP_OK;
     }
@@ -97,12 +104,12 @@ static enum sp_err change_among(struct address_table *t, uint64_t hash, const st
     return err;
 }
 
-static struct attempt attempt_of(uint64_t hash, const struct address_table_ops *ops,
-                                 const void *arg)
+static struct attempt attempt_of(const struct address_table *t, uint64_t hash,
+                                 const struct address_table_ops *ops, const void *arg)
 {
-    uint64_t tag = hash >> ADDRESS_VALUE_BITS;
+    uint64_t tag = hash >> t->value_bits;
 
-    return (struct attempt){ops, arg, tag == 0 ? 1 : tag};
+    return (struct attempt){ops, arg, tag == 0 ? 1 : tag, t->value_bits};
 }
 
 /* The address is looked for everywhere before a free place is taken: one in front of it may have
@@ -111,7 +118,7 @@ enum sp_err address_table_change(struct address_table *t, const union ip_endpoin
                                  const struct address_table_ops *ops, const void *arg)
 {
     uint64_t hash = hash_of(t, peer);
-    const struct attempt a = attempt_of(hash, ops, arg);
+    const struct attempt a = attempt_of(t, hash, ops, arg);
     enum sp_err err = change_among(t, hash, &a, false);
 
     if (err == SP_NOT_FOUND)
@@ -123,7 +130,7 @@ void address_table_change_known(struct address_table *t, const union ip_endpoint
                                 const struct address_table_ops *ops, const void *arg)
 {
     uint64_t hash = hash_of(t, peer);
-    const struct attempt a = attempt_of(hash, ops, arg);
+    const struct attempt a = attempt_of(t, hash, ops, arg);
 
     (void)change_among(t, hash, &a, false);
 }

@@ -15,15 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ADDRESS_VALUE_BITS 40
-#define ADDRESS_VALUE_MASK ((UINT64_C(1) << ADDRESS_VALUE_BITS) - 1)
-
 struct address_slot {
-    _Atomic uint64_t word; /* tag << ADDRESS_VALUE_BITS | value */
+    _Atomic uint64_t word; /* tag << value_bits | value */
 };
 
 struct address_table {
     uint64_t key[2];
+    unsigned value_bits;
     struct address_slot *slots; /* owned */
 };
 
@@ -32,12 +30,14 @@ struct address_table {
 struct address_table_ops {
     /* There is nothing to remember any more: the place is free. True of 0. */
     bool (*is_over)(uint64_t value, const void *arg);
-    /* The number as it shall be, at most ADDRESS_VALUE_MASK; 0 is an address that is not there.
-     * False: the client has all that it may have, nothing changes. */
+    /* The number as it shall be, of no more bits than the table has; 0 is an address that is not
+     * there. False: the client has all that it may have, nothing changes. */
     bool (*change)(uint64_t *value, const void *arg);
 };
 
-enum sp_err address_table_init(struct address_table *t) SP_MUST_CHECK;
+/* A number has value_bits, the hash that tells addresses apart what is left of 64: with 24 for the
+ * number, two of a million addresses are hardly ever taken for one. */
+enum sp_err address_table_init(struct address_table *t, unsigned value_bits) SP_MUST_CHECK;
 void address_table_fini(struct address_table *t); /* also of one that is all zeros */
 
 /* Does the family have addresses to tell apart? */

@@ -15,7 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define US_PER_S 1000000
+#define US_PER_S   1000000
+#define COUNT_BITS 24
+#define COUNT_MAX  ((UINT64_C(1) << COUNT_BITS) - 1)
+#define TIME_BITS  40
+#define TIME_MASK  ((UINT64_C(1) << TIME_BITS) - 1)
 
 /* A token bucket's shape. */
 struct rate {
@@ -80,7 +84,8 @@ struct handshake_limits *handshake_limits_new(const struct handshake_limits_opti
 
     if (l == NULL)
         return NULL;
-    if (address_table_init(&l->counts) != SP_OK || address_table_init(&l->rates) != SP_OK)
+    if (address_table_init(&l->counts, COUNT_BITS) != SP_OK ||
+        address_table_init(&l->rates, TIME_BITS) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
         l->exempt = calloc(options->n_exempt, sizeof(*l->exempt));
@@ -119,7 +124,7 @@ static bool one_more(uint64_t *count, const void *arg)
 {
     uint32_t max = *(const uint32_t *)arg;
 
-    if ((max != 0 && *count >= max) || *count == ADDRESS_VALUE_MASK)
+    if ((max != 0 && *count >= max) || *count == COUNT_MAX)
         return false;
     (*count)++;
     return true;
@@ -145,7 +150,7 @@ struct moment {
 /* How far ahead of now the time in the table is; 0: not at all. */
 static int64_t ahead_us(uint64_t value, const struct moment *m)
 {
-    uint64_t ahead = (value - (uint64_t)m->now_us) & ADDRESS_VALUE_MASK;
+    uint64_t ahead = (value - (uint64_t)m->now_us) & TIME_MASK;
 
     return ahead > (uint64_t)(m->rate.ahead_us + m->rate.each_us) ? 0 : (int64_t)ahead;
 }
@@ -162,7 +167,7 @@ static bool take_token(uint64_t *value, const void *arg)
 
     if (ahead > m->rate.ahead_us)
         return false;
-    *value = (uint64_t)(m->now_us + ahead + m->rate.each_us) & ADDRESS_VALUE_MASK;
+    *value = (uint64_t)(m->now_us + ahead + m->rate.each_us) & TIME_MASK;
     return true;
 }
 

@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define COUNT_BITS              24
+#define COUNT_MAX               ((UINT64_C(1) << COUNT_BITS) - 1)
 /* Shares of the descriptor limit. */
 #define EMERGENCY_PERCENT       97
 #define HYPER_EMERGENCY_PERCENT 99
@@ -79,7 +81,7 @@ struct net_throttle *net_throttle_new(const struct net_throttle_options *options
     if (t == NULL)
         return NULL;
     t->options = *options;
-    if (address_table_init(&t->addresses) != SP_OK)
+    if (address_table_init(&t->addresses, COUNT_BITS) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
         t->exempt = calloc(options->n_exempt, sizeof(*t->exempt));
@@ -115,7 +117,7 @@ static bool one_more(uint64_t *count, const void *arg)
 {
     uint32_t max = *(const uint32_t *)arg;
 
-    if ((max != 0 && *count >= max) || *count == ADDRESS_VALUE_MASK)
+    if ((max != 0 && *count >= max) || *count == COUNT_MAX)
         return false;
     (*count)++;
     return true;

@@ -11,7 +11,7 @@ static struct address_table table;
 static int setup(void **state)
 {
     (void)state;
-    return address_table_init(&table) == SP_OK ? 0 : -1;
+    return address_table_init(&table, 24) == SP_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -142,7 +142,7 @@ static void without_memory_there_is_no_table(void **state)
 
     (void)state;
     failing_alloc_arm(0);
-    assert_int_equal(address_table_init(&none), SP_NOMEM);
+    assert_int_equal(address_table_init(&none, 24), SP_NOMEM);
     assert_true(failing_alloc_hit());
     address_table_fini(&none);
 }
