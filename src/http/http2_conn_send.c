@@ -43,7 +43,8 @@ static ssize_t submit_trailers(struct http2_stream *s)
     return err == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* The stream's turn has come: how much of `length` bytes does it have? */
+/* The stream's turn has come: how much of `length` bytes does it have? nghttp2's signature.
+ * NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter) */
 static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
 {

@@ -28,7 +28,7 @@
       "Streams that the peer's mistakes make us reset (CVE-2025-8671).")                           \
     X(CONTINUATIONS, continuations, 8, 1000, "frames", 0, 0, 0,                                    \
       "CONTINUATION frames of one header block (CVE-2024-27316).")                                 \
-    X(HEADER_BYTES, header_bytes, 4 * 1024 * 1024, 1 << 30, "bytes", 65536, 0, 0,                  \
+    X(HEADER_BYTES, header_bytes, 4194304, 1 << 30, "bytes", 65536, 0, 0,                          \
       "Of decoded header fields, 32 added for each: what a compressed block can blow up to.")      \
     X(SETTINGS, settings, 100, 1000000, "frames", 0, 0, 0,                                         \
       "SETTINGS frames, each to be acknowledged.")                                                 \
