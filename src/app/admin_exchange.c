@@ -145,14 +145,14 @@ static void log_request(const struct admin_exchange *x)
     const struct admin_request *rq = &x->rq;
     char path[200];
 
-    if (http_method_is_safe(rq->method))
-        LOG_DEBUG(ADMIN, "%s %s status=%u uid=%u pid=%ld", admin_method_name(rq->method),
-                  log_escape(path, sizeof(path), rq->path), x->answer.status,
-                  (unsigned)rq->peer.uid, (long)rq->peer.pid);
-    else
-        LOG_INFO(ADMIN, "%s %s status=%u uid=%u pid=%ld", admin_method_name(rq->method),
-                 log_escape(path, sizeof(path), rq->path), x->answer.status, (unsigned)rq->peer.uid,
-                 (long)rq->peer.pid);
+    /* Who changes something is written down; who looks, only where everything is. */
+    enum log_level level = http_method_is_safe(rq->method) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+
+    if (level < atomic_load_explicit(&log_threshold[LOG_SUBJECT_ADMIN], memory_order_relaxed))
+        return;
+    log_write(LOG_SUBJECT_ADMIN, level, "%s %s status=%u uid=%u pid=%ld",
+              admin_method_name(rq->method), log_escape(path, sizeof(path), rq->path),
+              x->answer.status, (unsigned)rq->peer.uid, (long)rq->peer.pid);
 }
 
 /* The whole answer, or a stream's beginning. */

@@ -18,7 +18,7 @@ const struct admin_table admin_table = {groups, SP_COUNT_OF(groups)};
 const char *admin_method_name(enum http_method method)
 {
     static const char *const names[] = {[HTTP_METHOD_OTHER] = "-",
-#define X(id, text, safe, idempotent) [HTTP_METHOD_##id] = text,
+#define X(id, text, safe, idempotent) [HTTP_METHOD_##id] = (text),
                                         HTTP_METHODS(X)
 #undef X
     };

@@ -175,17 +175,18 @@ static bool find_route(struct admin_exchange *x)
 /* False: answered. */
 static bool check_request(struct admin_exchange *x, const struct http_head *head, bool end)
 {
-    struct view unknown = admin_query_unknown(x->rq.route, x->rq.query);
+    struct view unknown = admin_query_unknown(x->rq.route, x->rq.query), path = x->rq.path;
 
-    if (unknown.len > 0)
-        refuse(x, 400, VIEW_FMT " has no parameter \"" VIEW_FMT "\"", VIEW_ARG(x->rq.path),
+    if (unknown.len > 0) {
+        refuse(x, 400, VIEW_FMT " has no parameter \"" VIEW_FMT "\"", VIEW_ARG(path),
                VIEW_ARG(unknown));
-    else if (!end && (x->rq.route->flags & ADMIN_BODY) == 0)
-        refuse(x, 400, VIEW_FMT " takes no body", VIEW_ARG(x->rq.path));
-    else if (head->body == HTTP_BODY_LENGTH && head->content_length > ADMIN_MAX_BODY_BYTES)
+    } else if (!end && (x->rq.route->flags & ADMIN_BODY) == 0) {
+        refuse(x, 400, VIEW_FMT " takes no body", VIEW_ARG(path));
+    } else if (head->body == HTTP_BODY_LENGTH && head->content_length > ADMIN_MAX_BODY_BYTES) {
         refuse(x, 413, "a body can have %zu bytes", ADMIN_MAX_BODY_BYTES);
-    else
+    } else {
         return true;
+    }
     METRIC_INC(admin_refused);
     return false;
 }

@@ -51,6 +51,13 @@ static struct server_port *find_port(struct server *s, struct view name, struct 
     return NULL;
 }
 
+static void refuse_port(struct admin_answer *a, struct view name, struct view near)
+{
+    admin_problem(a, 404, "no port \"" VIEW_FMT "\"%s" VIEW_FMT "%s", VIEW_ARG(name),
+                  near.p == NULL ? "" : "; did you mean \"", VIEW_ARG(near),
+                  near.p == NULL ? "" : "\"?");
+}
+
 static void drain_one(const struct admin_request *rq, struct admin_answer *a)
 {
     struct view name = admin_request_part(rq, "port");
@@ -59,12 +66,9 @@ static void drain_one(const struct admin_request *rq, struct admin_answer *a)
 
     server_lock(rq->server);
     port = find_port(rq->server, name, &near);
-    if (port == NULL && near.best.p != NULL)
-        admin_problem(a, 404, "no port \"" VIEW_FMT "\"; did you mean \"" VIEW_FMT "\"?",
-                      VIEW_ARG(name), VIEW_ARG(near.best));
-    else if (port == NULL)
-        admin_problem(a, 404, "no port \"" VIEW_FMT "\"", VIEW_ARG(name));
-    if (port != NULL) {
+    if (port == NULL) {
+        refuse_port(a, name, near.best);
+    } else {
         server_drain_port(rq->server, port);
         write_drained(a, rq->server, port);
     }

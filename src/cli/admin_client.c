@@ -48,7 +48,7 @@ static enum admin_outcome connect_to(struct connection *c)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval timeout = {.tv_sec = c->call->timeout_ms / 1000,
-                              .tv_usec = (c->call->timeout_ms % 1000) * 1000};
+                              .tv_usec = (suseconds_t)(c->call->timeout_ms % 1000) * 1000};
 
     memcpy(address.sun_path, c->path, sizeof(address.sun_path));
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -49,10 +49,11 @@ static bool socket_of_document(const struct config_document *d, struct arena *ar
         text = VIEW("\"run/sallyport.sock\"");
     json_t *value = json_loadb(text.p, text.len, JSON_DECODE_ANY, NULL);
     const char *socket = json_string_value(value);
-    if (socket != NULL && socket[0] == '/')
-        n = snprintf(whole, cap, "%s", socket);
-    else
-        n = snprintf(whole, cap, "%s/%s", config_document_folder(d), socket == NULL ? "" : socket);
+    if (socket == NULL)
+        socket = "";
+    bool absolute = socket[0] == '/';
+    n = snprintf(whole, cap, "%s%s%s", absolute ? "" : config_document_folder(d),
+                 absolute ? "" : "/", socket);
     json_decref(value);
     return n > 0 && (size_t)n < cap;
 }
@@ -67,10 +68,9 @@ static bool of_document(const struct command *command, const char *file,
 
     config_problems_init(&problems);
     struct config_document *d = config_document_load(file, &problems);
-    if (d != NULL)
-        ok = socket_of_document(d, &problems.arena, whole, sizeof(whole)) &&
-             use(command, view_of(whole), path);
-    else if (command != NULL)
+    if (d != NULL && socket_of_document(d, &problems.arena, whole, sizeof(whole)))
+        ok = use(command, view_of(whole), path);
+    if (d == NULL && command != NULL)
         config_problems_print(&problems, stderr);
     config_document_unref(d);
     config_problems_fini(&problems);

@@ -97,12 +97,11 @@ static int ask(const struct question *q)
     int status = EXIT_REFUSED;
 
     if (admin_client_ask_ok(&call, &reply)) {
-        if (!q->options.json)
-            status = show(&reply);
+        status = EXIT_DONE;
+        if (q->options.json)
+            (void)fwrite(reply.body.p, 1, reply.body.len, stdout);
         else
-            status = fwrite(reply.body.p, 1, reply.body.len, stdout) == reply.body.len
-                         ? EXIT_DONE
-                         : EXIT_REFUSED;
+            status = show(&reply);
     }
     admin_reply_fini(&reply);
     return status;

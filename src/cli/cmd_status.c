@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include <time.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS 10000
@@ -89,13 +90,13 @@ static void show_waits(const json_t *list, const char *what)
     (void)printf("%-12s %s", "", what);
     json_array_foreach(list, i, bucket)
     {
-        if (json_object_get(bucket, "to_ms") != NULL)
-            (void)printf("%s %llu ms: %llu", i == 0 ? "" : ",",
-                         (unsigned long long)number(bucket, "to_ms"),
-                         (unsigned long long)number(bucket, "n"));
+        unsigned long long to_ms = number(bucket, "to_ms"), n = number(bucket, "n");
+
+        (void)fputs(i == 0 ? " " : ", ", stdout);
+        if (to_ms > 0)
+            (void)printf("%llu ms: %llu", to_ms, n);
         else
-            (void)printf("%s more: %llu", i == 0 ? "" : ",",
-                         (unsigned long long)number(bucket, "n"));
+            (void)printf("more: %llu", n);
     }
     (void)putchar('\n');
 }
@@ -285,7 +286,9 @@ static int run(int argc, char **argv)
         return command_misused(&command_status, "\"%s\" is one argument too many", argv[optind]);
     int status = ask_once(&st);
     while (status == EXIT_DONE && st.watch_s > 0) {
-        (void)sleep(st.watch_s);
+        const struct timespec pause = {.tv_sec = st.watch_s};
+
+        (void)nanosleep(&pause, NULL);
         status = ask_once(&st);
     }
     json_decref(st.before);

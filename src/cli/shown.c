@@ -35,21 +35,26 @@ const char *show_bytes(struct shown *s, uint64_t bytes)
 
 const char *show_duration(struct shown *s, uint64_t ms)
 {
+    static const struct {
+        const char *large, *small;
+        uint64_t seconds, of_small; /* in the large unit; in the small one */
+    } units[] = {{"d", "h", 86400, 3600}, {"h", "min", 3600, 60}, {"min", "s", 60, 1}};
     uint64_t seconds = ms / 1000;
 
-    if (ms < 1000)
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        uint64_t large = seconds / units[i].seconds;
+
+        if (large == 0)
+            continue;
+        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " %s %" PRIu64 " %s", large,
+                       units[i].large, seconds % units[i].seconds / units[i].of_small,
+                       units[i].small);
+        return s->text;
+    }
+    unsigned tenth = (unsigned)(ms % 1000 / 100);
+    if (seconds == 0)
         (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " ms", ms);
-    else if (seconds < 60)
-        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 ".%u s", seconds,
-                       (unsigned)(ms % 1000 / 100));
-    else if (seconds < 3600)
-        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " min %" PRIu64 " s", seconds / 60,
-                       seconds % 60);
-    else if (seconds < 86400)
-        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
-                       seconds / 60 % 60);
     else
-        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " d %" PRIu64 " h", seconds / 86400,
-                       seconds / 3600 % 24);
+        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 ".%u s", seconds, tenth);
     return s->text;
 }

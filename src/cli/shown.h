@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 struct shown {
-    char text[32];
+    char text[48];
 };
 /* Names of strangers on a terminal: what would move its cursor becomes "?" (also the controls of
  * two bytes that UTF-8 has). In place; returns `text`. */

@@ -22,7 +22,7 @@ static void add(struct table *t, struct view text)
         t->cells = grown;
         t->cap = cap;
     }
-    t->cells[t->n++] = strndup(text.p, text.len);
+    t->cells[t->n++] = strndup(text.p == NULL ? "" : text.p, text.len);
     if (t->width[column] < text.len)
         t->width[column] = text.len;
 }

@@ -29,13 +29,14 @@ static void finish(struct conf_reader *r, const struct conf_path *at, void *obje
     struct admin_conf *admin = object;
 
     admin->socket_given = admin->socket.len > 0;
-    if (view_eq(admin->socket, VIEW(OFF)))
+    if (view_eq(admin->socket, VIEW(OFF))) {
         admin->socket.len = 0;
-    else if (admin->socket.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
+    } else if (admin->socket.len >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         conf_error(r, &(struct conf_path){.up = at, .key = "socket"},
                    "a socket's path can have %zu bytes, and this one has %zu: " VIEW_FMT,
                    sizeof(((struct sockaddr_un *)0)->sun_path) - 1, admin->socket.len,
                    VIEW_ARG(admin->socket));
+    }
 }
 
 const struct conf_table conf_admin_table = {
