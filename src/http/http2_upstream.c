@@ -277,7 +277,8 @@ static void on_frame(struct http2_conn *c, const nghttp2_frame *frame)
 {
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         http2_upstream_watch_answer(http2_upstream_of(c));
-    take_stock(http2_upstream_of(c));
+    if (frame->hd.type == NGHTTP2_GOAWAY || frame->hd.type == NGHTTP2_SETTINGS)
+        take_stock(http2_upstream_of(c));
     if (frame->hd.type == NGHTTP2_GOAWAY)
         LOG_LIMITED(UPSTREAM, DEBUG, "vc=%" PRIu64 " goaway=%u last_stream=%d", c->vc->id,
                     frame->goaway.error_code, frame->goaway.last_stream_id);
@@ -289,8 +290,7 @@ static void on_stream_gone(struct http2_stream *s)
 
     up->super.n_exchanges--;
     up->must_tell = true;
-    if (s->conn->vc !=
-        NULL) /* else only the end is left to tell, which may be after the thread's */
+    if (s->conn->vc != NULL) /* else the end alone is left to tell, perhaps after the thread's */
         http2_conn_wake(s->conn);
 }
 
