@@ -31,6 +31,14 @@ static void write_numbers(struct json_writer *j, const char *name, struct view l
     json_end(j);
 }
 
+/* Those of the extension; without it the one in the hello itself (RFC 8446 4.2.1). */
+static struct view versions_of(const struct client_hello *hello, const struct handshake_failure *f)
+{
+    struct view message = {(const char *)f->hello, f->hello_len};
+
+    return hello->versions.len > 0 ? hello->versions : view_head(view_from(message, 4), 2);
+}
+
 static void write_hello(struct json_writer *j, const struct handshake_failure *f)
 {
     struct client_hello hello;
@@ -43,12 +51,7 @@ static void write_hello(struct json_writer *j, const struct handshake_failure *f
     if (hello.sni.len > 0)
         json_text(j, "sni", hello.sni);
     json_string(j, "ja4", ja4);
-    if (hello.versions.len > 0)
-        write_numbers(j, "versions", hello.versions, tls_version_name);
-    else
-        write_numbers(j, "versions",
-                      (struct view){(const char *)f->hello + 4, f->hello_len >= 6 ? 2 : 0},
-                      tls_version_name);
+    write_numbers(j, "versions", versions_of(&hello, f), tls_version_name);
     write_numbers(j, "groups", hello.groups, tls_group_name);
     write_numbers(j, "signature_algorithms", hello.signatures, tls_signature_name);
     json_array(j, "alpn");

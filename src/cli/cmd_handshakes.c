@@ -212,6 +212,13 @@ static int follow(const struct question *q)
     return ok ? EXIT_DONE : EXIT_REFUSED;
 }
 
+static int print_body(const struct admin_reply *reply)
+{
+    size_t n = fwrite(reply->body.p, 1, reply->body.len, stdout);
+
+    return n == reply->body.len ? EXIT_DONE : EXIT_REFUSED;
+}
+
 static int ask(const struct question *q)
 {
     char path[64];
@@ -224,14 +231,8 @@ static int ask(const struct question *q)
     int status = EXIT_REFUSED;
 
     (void)snprintf(path, sizeof(path), "/handshakes?limit=%u%s", limit, q->failed ? "&failed" : "");
-    if (admin_client_ask_ok(&call, &reply)) {
-        if (!q->options.json)
-            status = show(q, &reply);
-        else
-            status = fwrite(reply.body.p, 1, reply.body.len, stdout) == reply.body.len
-                         ? EXIT_DONE
-                         : EXIT_REFUSED;
-    }
+    if (admin_client_ask_ok(&call, &reply))
+        status = q->options.json ? print_body(&reply) : show(q, &reply);
     admin_reply_fini(&reply);
     return status;
 }

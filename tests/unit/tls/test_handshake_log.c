@@ -218,10 +218,11 @@ static void good_ones_are_counted_by_what_they_agreed_on(void **state)
     struct tls_bed *bed = *state;
     struct metrics before, after;
     struct tls_pair pair;
+    char p384[] = "P-384"; /* the macro casts const away */
 
     metrics_sum(&before);
     pair_init(&pair, bed);
-    assert_int_equal(SSL_set1_groups_list(pair.client, "P-384"), 1);
+    assert_int_equal(SSL_set1_groups_list(pair.client, p384), 1);
     assert_int_equal(SSL_set_ciphersuites(pair.client, "TLS_AES_256_GCM_SHA384"), 1);
     assert_true(pair_handshake(&pair));
     pair_fini(&pair);
