@@ -207,7 +207,8 @@ static enum sp_err answer(struct http2_stream *s, enum http_error why)
 
 static bool is_answerable(const struct http2_stream *s, enum http_error why)
 {
-    return s->is_open && !s->aborted && !s->super.head_sent && http_error_status(why) != 0;
+    return s->is_open && s->conn->state == HTTP2_CONN_OPEN && !s->aborted && !s->super.head_sent &&
+           http_error_status(why) != 0;
 }
 
 /* Nobody has seen the request. */

@@ -112,13 +112,32 @@ static bool is_past(int64_t since_ms, int64_t limit_ms, int64_t now_ms)
     return since_ms != 0 && now_ms - since_ms >= limit_ms;
 }
 
-/* Out of patience: with a word, and for whoever waits on a stream with the reason. */
-static void give_up(struct http2_session *s, uint32_t code, struct view reason)
+/* Nothing was asked for long enough: nobody's fault. */
+static void end_idle(struct http2_session *s)
 {
-    LOG_LIMITED(HTTP, INFO, "vc=%" PRIu64 " http2 ended=\"" VIEW_FMT "\"", s->conn.vc->id,
-                VIEW_ARG(reason));
-    http2_conn_goaway(&s->conn, code, reason);
+    METRIC_INC(net_timeouts_inactivity);
+    http2_conn_goaway(&s->conn, NGHTTP2_NO_ERROR, VIEW("idle"));
     http2_conn_end(&s->conn, HTTP_ERROR_CLIENT_CLOSED);
+}
+
+static void count_timeout(struct http2_session *s, const char *what)
+{
+    METRIC_INC(http_timeouts);
+    LOG_LIMITED(HTTP, INFO, "vc=%" PRIu64 " http2 connection ended=%s", s->conn.vc->id, what);
+}
+
+/* A block of fields that does not end lets nothing else through. */
+static void end_block_overdue(struct http2_session *s)
+{
+    count_timeout(s, http_error_label(HTTP_ERROR_CLIENT_HEAD_TIMEOUT));
+    http2_conn_goaway(&s->conn, NGHTTP2_ENHANCE_YOUR_CALM, VIEW("head_timeout"));
+    http2_conn_end(&s->conn, HTTP_ERROR_CLIENT_CLOSED);
+}
+
+static void cut(struct http2_session *s, enum vc_close how, enum http_error why)
+{
+    count_timeout(s, http_error_label(why));
+    http2_conn_close(&s->conn, how, why);
 }
 
 static void look_at_output(struct http2_session *s, int64_t now_ms)
@@ -129,7 +148,7 @@ static void look_at_output(struct http2_session *s, int64_t now_ms)
         s->took_ms = now_ms;
     s->taken_bytes = taken;
     if (now_ms - s->took_ms >= http2_session_limits(s)->send_timeout_ms)
-        http2_conn_close(&s->conn, VC_CLOSE_ABORT, HTTP_ERROR_CLIENT_SEND_TIMEOUT);
+        cut(s, VC_CLOSE_ABORT, HTTP_ERROR_CLIENT_SEND_TIMEOUT);
 }
 
 static void look_at_connection(struct http2_session *s, int64_t now_ms)
@@ -138,11 +157,11 @@ static void look_at_connection(struct http2_session *s, int64_t now_ms)
     struct http2_conn *c = &s->conn;
 
     if (!c->settings_seen && is_past(s->began_ms, limits->head_timeout_ms, now_ms))
-        http2_conn_close(c, VC_CLOSE_CLEAN, HTTP_ERROR_CLIENT_HEAD_TIMEOUT);
+        cut(s, VC_CLOSE_CLEAN, HTTP_ERROR_CLIENT_HEAD_TIMEOUT);
     else if (is_past(c->block_began_ms, limits->head_timeout_ms, now_ms))
-        give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, VIEW("head_timeout"));
+        end_block_overdue(s);
     else if (is_past(s->idle_ms, limits->keep_alive_timeout_ms, now_ms))
-        give_up(s, NGHTTP2_NO_ERROR, VIEW("idle"));
+        end_idle(s);
     else if (is_past(s->notice_ms, NOTICE_MS, now_ms))
         http2_session_drain_end(s);
     if (c->state == HTTP2_CONN_OPEN)
