@@ -7,6 +7,7 @@ static const struct admin_routes root_routes;
 
 static const struct admin_routes *const groups[] = {
     &root_routes,
+    &admin_config_routes,
     &admin_status_routes,
     &admin_connections_routes,
     &admin_handshakes_routes,

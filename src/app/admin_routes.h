@@ -10,6 +10,7 @@ struct admin_table {
 extern const struct admin_table admin_table;
 
 extern const struct admin_routes admin_status_routes; /* admin_status.c */
+extern const struct admin_routes admin_config_routes;
 extern const struct admin_routes admin_metrics_routes;
 extern const struct admin_routes admin_connections_routes;
 extern const struct admin_routes admin_handshakes_routes;

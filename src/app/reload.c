@@ -4,57 +4,52 @@
 
 #include <sallyport/base/log.h>
 
-static void report(void *arg, struct view pointer, struct view text, bool warning)
+#include <unistd.h>
+
+/* One that was found while it was applied has no place in the file. */
+static void log_problem(struct view file, const struct config_problem *p)
 {
-    (void)arg;
-    if (warning)
-        LOG_WARN(APP, VIEW_FMT ": " VIEW_FMT, VIEW_ARG(pointer), VIEW_ARG(text));
+    char place[48] = "";
+
+    if (p->line > 0)
+        (void)snprintf(place, sizeof(place), ":%u:%u", p->line, p->column);
+    if (p->warning)
+        LOG_WARN(APP, VIEW_FMT "%s: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(file), place,
+                 VIEW_ARG(p->pointer), VIEW_ARG(p->text));
     else
-        LOG_ERROR(APP, "reload: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(pointer), VIEW_ARG(text));
+        LOG_ERROR(APP, "reload: " VIEW_FMT "%s: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(file), place,
+                  VIEW_ARG(p->pointer), VIEW_ARG(p->text));
 }
 
-static void log_problems(const struct config_problems *problems)
+static struct config_document *load(void *arg, const struct config_document *now,
+                                    struct managed_outcome *outcome)
 {
-    for (uint32_t i = 0; i < problems->n; i++) {
-        const struct config_problem *p = &problems->v[i];
+    struct config_document *d = config_document_load(config_document_name(now), &outcome->problems);
 
-        if (p->warning)
-            LOG_WARN(APP, VIEW_FMT ":%u:%u: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(problems->file),
-                     p->line, p->column, VIEW_ARG(p->pointer), VIEW_ARG(p->text));
-        else
-            LOG_ERROR(APP, "reload: " VIEW_FMT ":%u:%u: " VIEW_FMT ": " VIEW_FMT,
-                      VIEW_ARG(problems->file), p->line, p->column, VIEW_ARG(p->pointer),
-                      VIEW_ARG(p->text));
-    }
-}
-
-static struct config *load(struct server *s)
-{
-    struct config *now = server_config(s), *config;
-    struct config_problems problems;
-
-    config_problems_init(&problems);
-    config = config_load(now->file.p, &problems);
-    log_problems(&problems);
-    config_problems_fini(&problems);
-    config_unref(now);
-    return config;
+    (void)arg;
+    if (d == NULL)
+        outcome->status = MANAGED_REFUSED;
+    return d;
 }
 
 bool server_reload(struct server *s)
 {
-    const struct server_apply_options options = {.reread_files = true, .report = report};
-    struct config *config = load(s);
-    struct server_apply *a = NULL;
+    const struct managed_change change = {
+        .make = load,
+        .author = {.uid = geteuid(), .pid = getpid(), .comment = VIEW("SIGHUP")},
+        .reread_files = true,
+        .unrecorded = true};
+    struct managed_outcome o;
+    bool ok;
 
-    (void)pthread_mutex_lock(&s->applying);
-    if (config != NULL)
-        a = server_apply_prepare(s, config, &options);
-    if (a != NULL)
-        server_apply_commit(a);
-    else
-        LOG_ERROR(APP, "reload: failed, nothing has changed");
-    (void)pthread_mutex_unlock(&s->applying);
-    config_unref(config);
-    return a != NULL;
+    managed_outcome_init(&o);
+    managed_config_change(s, &change, &o);
+    ok = o.status == MANAGED_OK;
+    for (uint32_t i = 0; i < o.problems.n; i++)
+        log_problem(o.problems.file, &o.problems.v[i]);
+    if (!ok)
+        LOG_ERROR(APP, "reload: failed, nothing has changed%s%s", o.why[0] == '\0' ? "" : ": ",
+                  o.why);
+    managed_outcome_fini(&o);
+    return ok;
 }

@@ -305,7 +305,7 @@ int server_run(struct config *config)
     list_init(&s.leaving);
     drain_init(&s);
     signals_block();
-    bool started = start(&s);
+    bool started = managed_config_open(&s) && start(&s);
     if (started) {
         announce(&s);
         wait_for_end(&s);
@@ -313,6 +313,7 @@ int server_run(struct config *config)
         drain(&s);
     }
     end(&s);
+    managed_config_close(&s);
     (void)pthread_mutex_destroy(&s.applying);
     (void)pthread_mutex_destroy(&s.lock);
     return started ? 0 : 1;

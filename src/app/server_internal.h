@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin_service.h"
+#include "managed_config.h"
 #include "server_port.h"
 #include "threads_plan.h"
 
@@ -39,7 +40,8 @@ struct server {
      * never on a net thread. */
     pthread_mutex_t lock;
     pthread_mutex_t applying; /* one at a time: server_apply.h; taken before `lock` */
-    struct config *config;    /* owned reference */
+    struct managed_config managed;
+    struct config *config; /* owned reference */
     struct threads_plan plan;
     struct log_sink *log, *access_log; /* NULL: standard error; none */
     struct event_processor *ep;

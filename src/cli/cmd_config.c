@@ -1,6 +1,7 @@
 /* sallyport config: the configuration of a running program, and what is known about its keys. Each
  * verb is a row; the ones that ask a running program stand in config_verbs.c. */
-#include "command.h"
+#include "admin_client.h"
+#include "config_verbs.h"
 
 #include <sallyport/base/compiler.h>
 #include <sallyport/config/schema.h>
@@ -39,8 +40,10 @@ static const struct verb {
     const char *name;
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 } verbs[] = {
-    {"schema", schema},
-    {"explain", explain},
+    {"show", config_show},       {"get", config_get},         {"set", config_set},
+    {"remove", config_remove},   {"patch", config_patch},     {"apply", config_apply},
+    {"diff", config_diff},       {"confirm", config_confirm}, {"rollback", config_rollback},
+    {"history", config_history}, {"schema", schema},          {"explain", explain},
 };
 
 static int run(int argc, char **argv)
@@ -59,10 +62,26 @@ static int run(int argc, char **argv)
 
 const struct command command_config = {
     .name = "config",
-    .summary = "The keys of the configuration: as a JSON Schema, or one of them explained.",
-    .usage = "config schema | explain KEY",
+    .summary = "Look at the configuration of a running program, change it, undo a change.",
+    .usage = "config VERB [WORDS] [OPTIONS]",
     .options =
+        "  show [N]            the configuration that holds, or that of revision N\n"
+        "  get POINTER         one value of it: \"/routes/0/backend\"\n"
+        "  set POINTER VALUE   another value there; what is no JSON is a string\n"
+        "  remove POINTER      no value there\n"
+        "  patch FILE          a JSON Patch (a list) or a JSON Merge Patch (an object)\n"
+        "  apply FILE          another configuration as a whole; \"-\" is standard input\n"
+        "  diff [A B]          what differs between what runs and its file, or two revisions\n"
+        "  confirm             what was applied with --confirm stays\n"
+        "  rollback [N]        back to revision N, or to the one before\n"
+        "  history             the revisions that are kept\n"
         "  schema              the JSON Schema of a configuration, for editors\n"
-        "  explain KEY         what a key is for: \"/ports/443/alpn\", or a name, \"alpn\"\n",
+        "  explain KEY         what a key is for: \"/ports/443/alpn\", or a name, \"alpn\"\n"
+        "\n"
+        "      --confirm TIME  undo it after \"60s\", \"5m\" or \"1h\" unless it is confirmed\n"
+        "      --dry-run       only say what would change\n"
+        "      --comment TEXT  why, for the history\n"
+        "  -y, --yes           do not ask\n" ADMIN_OPTION_HELP "\n"
+        "On a terminal a change shows its plan first, and asks.\n",
     .run = run,
 };

@@ -20,6 +20,14 @@ static const struct conf_row rows[] = {
         "Owner of the socket, who may use it besides root and the user that the program runs as: "
         "\"user\"."),
         .def_note = "the user who starts the program"},
+    {CONF_TOUCHES(PROCESS),
+     CONF_ROW_PATH(S, "state", state,
+        "Folder that the program keeps the configurations in that were applied while it ran. It is "
+        "made when it is needed, and has to be writable for the user that the program runs as."),
+        .def_note = "beside the file, with \".revisions\" for its \".json\""},
+    {CONF_TOUCHES(PROCESS),
+     CONF_ROW_INT(S, "keep_revisions", keep_revisions, 2, 100000, 100, "revisions",
+        "How many of them are kept.")},
 };
 /* clang-format on */
 
@@ -45,8 +53,27 @@ const struct conf_table conf_admin_table = {
     .finish = finish,
 };
 
-void conf_admin_default(struct conf_reader *r, struct admin_conf *admin)
+/* Of its own for every file of a folder. */
+static struct view default_state(struct conf_reader *r, struct view file)
+{
+    const char *slash = file.len == 0 ? NULL : memrchr(file.p, '/', file.len);
+    struct view name = slash == NULL ? file : view_from(file, (size_t)(slash - file.p) + 1);
+    struct view path;
+
+    if (name.len > 5 && memcmp(name.p + name.len - 5, ".json", 5) == 0)
+        name = view_head(name, name.len - 5);
+    path = arena_printf(&r->scratch, VIEW_FMT ".revisions", VIEW_ARG(name));
+    if (path.p == NULL) {
+        r->nomem = true;
+        return path;
+    }
+    return conf_resolve(r, path);
+}
+
+void conf_admin_default(struct conf_reader *r, struct view file, struct admin_conf *admin)
 {
     if (!admin->socket_given)
         admin->socket = conf_resolve(r, VIEW(DEFAULT_SOCKET));
+    if (admin->state.len == 0)
+        admin->state = default_state(r, file);
 }

@@ -29,6 +29,14 @@ void conf_problems_set_nomem(struct config_problems *p)
     p->n = p->cap = p->n_errors = 1;
 }
 
+void config_problems_add(struct config_problems *p, struct view pointer, struct view text,
+                         bool warning)
+{
+    if (!conf_problems_add(
+            p, &(struct config_problem){.pointer = pointer, .text = text, .warning = warning}))
+        conf_problems_set_nomem(p);
+}
+
 static bool grow(struct config_problems *p)
 {
     uint32_t cap = p->cap == 0 ? 8 : 2 * p->cap;

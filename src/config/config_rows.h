@@ -24,7 +24,7 @@ extern const struct conf_table conf_route_table;
 
 /* "unix:/path", a relative path resolved. False: no memory, or no path that fits. */
 bool conf_unix_endpoint(struct conf_reader *r, struct view text, struct endpoint *out);
-/* After everything was read: the socket's path where the file has none. */
-void conf_admin_default(struct conf_reader *r, struct admin_conf *admin);
+/* After everything was read: the paths that the file does not give. */
+void conf_admin_default(struct conf_reader *r, struct view file, struct admin_conf *admin);
 /* 0..65535 in plain decimal. */
 bool conf_port_number(struct view text, uint16_t *out);

@@ -207,6 +207,8 @@ struct admin_conf {
     struct view socket; /* path; empty: none */
     bool socket_given;  /* in the file: it has to be made, or the program does not start */
     struct view owner;  /* of the socket's file; empty: unchanged */
+    struct view state;  /* folder of the revisions */
+    uint32_t keep_revisions;
 };
 
 struct config {
@@ -254,6 +256,9 @@ struct config_problems {
 };
 void config_problems_init(struct config_problems *p);
 void config_problems_fini(struct config_problems *p);
+/* One more, found by whoever uses the configuration: without a place, `pointer` says it. */
+void config_problems_add(struct config_problems *p, struct view pointer, struct view text,
+                         bool warning);
 /* "file:line:column: pointer: text", a line each, "warning: " before the text of a warning. On a
  * terminal the source line follows, with a caret under the place. */
 void config_problems_print(const struct config_problems *p, FILE *out);

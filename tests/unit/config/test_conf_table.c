@@ -52,7 +52,7 @@ static bool is_short(struct view v)
 {
     return v.len < 4;
 }
-static const struct conf_kind short_kind = {"a short text", is_short, true};
+static const struct conf_kind short_kind = {"a short text", is_short, true, NULL};
 
 static const struct conf_row part_rows[] = {
     {CONF_ROW_INT(struct part, "size", size, 0, 9, 5, NULL, "Size.")},

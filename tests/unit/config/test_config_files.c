@@ -43,9 +43,12 @@ static size_t load_all(const char *below)
 
     source_path(pattern, sizeof(pattern), below);
     assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-    n = found.gl_pathc;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = n = 0; i < found.gl_pathc; i++) {
+        if (strstr(found.gl_pathv[i], ".schema.json") != NULL)
+            continue; /* says what the others look like */
         assert_loads_without_a_word(found.gl_pathv[i]);
+        n++;
+    }
     globfree(&found);
     return n;
 }
