@@ -126,6 +126,39 @@ static void addresses_are_kept(void **state)
     http_stream_release(a->stream);
 }
 
+static void destroy_nothing(struct tls_client *client)
+{
+    (void)client;
+}
+
+/* Certificates may be other ones under the same names. */
+static void new_connections_are_secured_as_the_new_configuration_has_it(void **state)
+{
+    struct tls_client before = {.refs = 1, .destroy = destroy_nothing};
+    struct tls_client after = {.refs = 1, .destroy = destroy_nothing};
+    struct pool_server *server;
+
+    (void)state;
+    fx.backend.tls = (struct tls_client_conf){.enabled = true, .verify = true};
+    fx.set = upstream_set_new(&(struct upstream_set_options){
+        .config = &fx.config, .tls = &(struct tls_client *){&before}});
+    fx.pool = upstream_pool_new(
+        &(struct upstream_pool_options){.plain = &fx.np, .tls = &fx.np, .set = fx.set});
+    (void)ask(0);
+    server = pool_server_find(fx.pool, fx.set->backends[0].servers[0]);
+    assert_ptr_equal(server->tls, &before);
+    make_next();
+    fx.old = fx.set;
+    fx.set = upstream_set_new(&(struct upstream_set_options){
+        .config = &fx.next, .old = fx.old, .tls = &(struct tls_client *){&after}});
+    upstream_pool_update(fx.pool, fx.set);
+    assert_ptr_equal(pool_server_find(fx.pool, fx.set->backends[0].servers[0]), server);
+    assert_ptr_equal(server->tls, &after);
+    assert_ptr_equal(fx.askers[0].wish.connecting->tls, &before);
+    upstream_wish_cancel(&fx.askers[0].wish);
+    free_pool();
+}
+
 static void fewer_idle_ones_may_be_kept(void **state)
 {
     int fd[2];
@@ -411,6 +444,7 @@ int main(void)
         pool_test(what_runs_on_an_unchanged_server_runs_on_and_is_kept),
         pool_test(marks_are_kept),
         pool_test(addresses_are_kept),
+        pool_test(new_connections_are_secured_as_the_new_configuration_has_it),
         pool_test(fewer_idle_ones_may_be_kept),
         pool_test(idle_ones_grow_old_by_the_new_time),
         pool_test(the_new_limit_of_connections_holds),
