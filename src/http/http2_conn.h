@@ -50,7 +50,7 @@ struct http2_conn_ops {
      * http2_stream_new(), or NULL: it is refused. Client: never asked (no push). */
     struct http2_stream *(*begin)(struct http2_conn *c, int32_t id);
     /* Noted: a head's block is whole; read it with http2_fields_request() or _response() into
-     * *out. Not NONE: s->trouble is set to it, http2_stream_malformed() too where it applies. */
+     * *out. Not NONE: the stream fails with it, and is reset where it is malformed. */
     enum http_error (*read_head)(struct http2_stream *s, bool end_stream, struct http_head *out);
     /* Noted: the stream was reset by either side, with `code`, before it was whole. What its user
      * is told as failed. */
@@ -60,8 +60,8 @@ struct http2_conn_ops {
 
     /* A head has arrived: tell whom it concerns. May do anything. */
     void (*head)(struct http2_stream *s, const struct http_head *head, bool end);
-    /* s->trouble came over the stream. Tells the user; the stream's is reset afterwards unless
-     * it can still be answered. */
+    /* The exchange failed. Tells the user, if there is one, and resets the stream unless it can
+     * still be answered. */
     void (*fail)(struct http2_stream *s, enum http_error why);
     /* http_stream.send_head: checks, writes, submits. */
     enum sp_err (*send_head)(struct http2_stream *s, const struct http_head *head, bool end);
@@ -99,10 +99,8 @@ struct http2_conn {
     const char *fed;                   /* inside nghttp2: what `in` begins with */
     struct list streams;               /* whose memory lives */
     struct list ready;                 /* of these, the ones with something to tell */
-    uint32_t n_streams;                /* on `streams` */
-    uint32_t n_open;                   /* of these, open in the protocol */
+    uint32_t n_open;                   /* of `streams`, those that are open in the protocol */
     uint64_t n_begun;                  /* streams so far */
-    size_t held_bytes;                 /* received and not yet taken by users */
     size_t queued_bytes;               /* to send, in the queues of all streams */
     size_t extra_window_bytes;         /* by which windows of streams were opened further */
     struct timer wake; /* armed with "now": run() comes, but not inside a user's call */

@@ -27,7 +27,6 @@ struct http2_stream *http2_stream_new(struct http2_conn *c, int32_t id)
     iobuf_init(&s->out);
     list_init(&s->ready_link);
     list_push_back(&c->streams, &s->link);
-    c->n_streams++;
     c->n_begun++;
     if (id != 0)
         http2_stream_opened(s, id);
@@ -68,7 +67,6 @@ void http2_stream_free_if_done(struct http2_stream *s)
     arena_fini(&s->super.arena);
     list_remove(&s->ready_link);
     list_remove(&s->link);
-    c->n_streams--;
     c->extra_window_bytes -= s->extra_window_bytes;
     free(s);
 }

@@ -44,7 +44,7 @@ struct http2_stream {
     uint32_t extra_window_bytes;   /* by which its window has grown */
     uint64_t window_used;          /* bytes taken since then */
     int64_t received_ms;           /* monotonic: the last byte of a body or head */
-    int64_t sent_ms;         /* monotonic: the last byte that nghttp2 took, or was owed none */
+    int64_t sent_ms;         /* monotonic: the last progress of `out`, or when it began to wait */
     uint64_t counted_bytes;  /* server: received at the last look at the rate... */
     int64_t counted_ms;      /* ...which was then; 0: none yet */
     enum http_error trouble; /* came over the stream; not yet told */

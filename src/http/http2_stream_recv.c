@@ -42,7 +42,6 @@ static void taken(struct http2_stream *s, size_t n)
     struct http2_conn *c = s->conn;
     int err;
 
-    c->held_bytes -= n;
     if (n == 0 || c->session == NULL)
         return;
     if (s->is_open && !s->wire_ended && !s->aborted)
@@ -190,7 +189,6 @@ bool http2_stream_data_arrived(struct http2_stream *s, struct view data)
     }
     if (s->recv_left != UINT64_MAX)
         s->recv_left -= data.len;
-    c->held_bytes += data.len;
     s->received_ms = http2_conn_now_ms(c);
     http2_stream_ready(s);
     return true;
