@@ -15,11 +15,12 @@ static const struct conf_word socket_words[] = {{OFF, 0, NULL}};
 static const struct conf_row rows[] = {
     {CONF_ROW_PATH(S, "socket", socket,
         "Unix socket that commands and curl talk to, made with mode 0600."),
-        CONF_WORDS(socket_words), .def_note = "\"" DEFAULT_SOCKET "\", or none where it cannot be made"},
+        CONF_WORDS(socket_words), .def_note = "\"" DEFAULT_SOCKET "\", or none where it cannot be made",
+        .at_start = true},
     {CONF_ROW_STRING(S, "owner", owner, &conf_kind_owner,
         "Owner of the socket, who may use it besides root and the user that the program runs as: "
         "\"user\"."),
-        .def_note = "the user who starts the program"},
+        .def_note = "the user who starts the program", .at_start = true},
     {CONF_TOUCHES(PROCESS),
      CONF_ROW_PATH(S, "state", state,
         "Folder that the program keeps the configurations in that were applied while it ran. It is "
