@@ -285,6 +285,17 @@ def test_many_clients_at_once(start, connect, authority, in_background):
     assert proxy.metrics()["tls_client_handshakes_resumed"] >= 1
 
 
+def test_http2_is_not_spoken_with_a_server_that_did_not_choose_it(start, connect, authority):
+    backend = start.backend(over_tls(authority.server("shop.test"), answering()))
+    app = {**backend_of(backend, authority), "protocol": "h2"}
+    proxy = start.proxy({"app": app})
+
+    assert connect(proxy.https).get("/").status == 502
+    proxy.wait_log('err=tls_alpn .*reason="the server chose no protocol"')
+    assert proxy.metrics()["tls_client_failed_alpn"] >= 1
+    assert not backend.requests
+
+
 # ---- openssl s_server ----
 
 def s_server(start, authority, *options):
