@@ -147,7 +147,7 @@ static bool take_duration(struct view text, uint64_t *ms)
 static bool take_change(const struct admin_request *rq, struct admin_answer *a,
                         struct managed_change *change)
 {
-    struct view confirm, comment = VIEW("");
+    struct view confirm, comment = change->author.comment;
 
     change->expected = admin_request_field(rq, "if-match");
     change->dry_run = admin_request_flag(rq, "dry_run");
@@ -313,6 +313,10 @@ static void post_rollback(const struct admin_request *rq, struct admin_answer *a
     struct managed_change change = {
         .make = managed_config_revision, .arg = &which, .undoes_pending = true};
     if (admin_request_number(rq, a, "to", 1, INT64_MAX, &which.number)) {
+        char comment[64];
+
+        (void)snprintf(comment, sizeof(comment), "back to revision %" PRIu64, which.number);
+        change.author.comment = view_of(comment);
         if (which.number == 0)
             admin_problem(a, 409, "there is no earlier revision to go back to");
         else

@@ -126,7 +126,7 @@ static void print_effect(const struct config_effect *e, FILE *out)
     if (!view_eq(e->name, view_of(label)))
         (void)fprintf(out, " " VIEW_FMT, VIEW_ARG(e->name));
     (void)fprintf(out, ": %s", verb_of(e));
-    if (e->keys.len > 0)
+    if (e->keys.len > 0 && !view_eq(e->keys, e->name))
         (void)fprintf(out, " (" VIEW_FMT ")", VIEW_ARG(e->keys));
     (void)fputc('\n', out);
 }
