@@ -1,8 +1,8 @@
 /* The last handshakes that failed, of all threads: who it was, what they offered, why it failed.
  * For whoever shows it to people (client_hello.h reads what was offered).
  *
- * Kept as they came and taken apart by who asks; a thread that adds one never waits. Who connects
- * and leaves without a byte is not in it (health checks are many).
+ * Kept as they came (4 MiB at the most) and taken apart by who asks; a thread that adds one never
+ * waits. Who connects and leaves without a byte is not in it (health checks are many).
  *
  *     for (uint64_t n = 0; handshake_log_next(n, &f); n = f.number) ... */
 #pragma once

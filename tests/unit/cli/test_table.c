@@ -82,6 +82,19 @@ static void quantities_are_read_easily(void **state)
     assert_string_equal(show_duration(&s, 100 * 3600 * 1000), "4 d 4 h");
 }
 
+static void names_of_strangers_move_no_cursor(void **state)
+{
+    char name[] = "a\x1b[2J\r\n\x7f\xc2\x9b"
+                  "b\xc3\xa9\xc2";
+    struct table t;
+
+    (void)state;
+    table_init(&t, "NAME");
+    table_cell(&t, "%s", name);
+    print(&t);
+    assert_string_equal(text, "NAME\na?[2J?????b\xc3\xa9\xc2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +102,7 @@ int main(void)
         cmocka_unit_test(headings_alone_are_not_shown),
         cmocka_unit_test(missing_memory_leaves_cells_empty),
         cmocka_unit_test(quantities_are_read_easily),
+        cmocka_unit_test(names_of_strangers_move_no_cursor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
