@@ -19,7 +19,7 @@ static const struct conf_row threads_rows[] = {
         CONF_WORDS(thread_words)},
     {INT(task, 1, 64, 1, NULL,
         "Threads for work that may block, such as reading files.")},
-    {INT(ssl_nice, 0, 19, 10, NULL,
+    {INT(ssl_nice, 0, 19, 19, NULL,
         "How much the handshake threads stand back behind the data threads, as in nice(1).")},
 };
 #undef INT

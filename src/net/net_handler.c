@@ -249,6 +249,7 @@ void net_handler_turn(struct ethread *t)
     ethread_run_timers(t);
     reap(nh);
     net_handshakes_publish(nh);
+    atomic_store_explicit(&nh->n_open_now, nh->n_open, memory_order_relaxed);
 }
 
 /* At thread end: tells every user, so that it lets go of its memory, and closes what is left. */

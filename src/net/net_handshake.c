@@ -2,6 +2,7 @@
  * own and its steps are run from here, by whichever transport it has. When it is usable it moves to
  * a data thread, once, and its user gets it. */
 #include "net_internal.h"
+#include "net_placement.h"
 
 #include <sallyport/base/log.h>
 
@@ -34,12 +35,16 @@ static void migrate(struct net_vconnection *vc)
 void net_handshakes_hand_over(struct net_handler *nh)
 {
     struct ethread *asleep[16];
+    struct net_placement placement;
     size_t n_asleep = 0;
     struct list *n;
 
+    if (list_is_empty(&nh->leaving))
+        return;
+    net_placement_init(&placement, nh);
     while ((n = list_pop_front(&nh->leaving)) != NULL) {
         struct net_vconnection *vc = container_of(n, struct net_vconnection, open_link);
-        struct ethread *target = event_processor_assign(nh->core->ep, nh->core->et_net);
+        struct ethread *target = net_placement_next(&placement);
 
         if (!ethread_post_quietly(target, &vc->move))
             continue;

@@ -53,6 +53,7 @@ struct net_handler {
     atomic_bool relief_asked;            /* ...is on its way */
     struct timer relief_timer;           /* ...and is done when what has arrived was read */
     atomic_bool handshakes_full;         /* any thread: no further connection for this one now */
+    atomic_uint n_open_now;              /* any thread: n_open as of the last turn */
 };
 
 /* The handler of an ethread that has one (ET_NET, ET_SSL). */

@@ -40,7 +40,7 @@ static void the_smallest_configuration_has_every_default(void **state)
     assert_int_equal(c->threads.net, THREADS_AUTO);
     assert_int_equal(c->threads.ssl, THREADS_AUTO);
     assert_int_equal(c->threads.task, 1);
-    assert_int_equal(c->threads.ssl_nice, 10);
+    assert_int_equal(c->threads.ssl_nice, 19);
     assert_int_equal(c->handshake.budget_us, 250);
     assert_int_equal(c->throttle.accept_headroom_percent, 10);
     assert_int_equal(c->throttle.connect_headroom_percent, 10);
