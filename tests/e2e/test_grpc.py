@@ -158,6 +158,7 @@ def test_a_conversation(calls):
     assert answers == [b"%d" % i for i in range(100)]
 
 
+@pytest.mark.tsan
 def test_many_at_once(calls):
     pending = [calls.say.future(b"%d" % i, timeout=patience(20)) for i in range(200)]
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from helpers.abuse import ABUSES
-from helpers.env import ROOT, patience, scaled
+from helpers.env import ROOT, SLOWDOWN, patience, scaled
 from helpers.http2 import ENHANCE_YOUR_CALM, Http2Client
 
 WAITING = "127.0.0.3:0"  # where what only time tells is told soon
@@ -76,7 +76,8 @@ def crowd(name: str, address: tuple, connections: int, seconds: float) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("name", ABUSES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.tsan] if name == "rapid_reset" else []) for name in ABUSES])
 def test_abuse_is_ended_and_hurts_nobody_else(proxy, connect, context, certs, name):
     budget = ABUSES[name][0]
     start = proxy.metrics()
@@ -104,4 +105,5 @@ def test_abuse_is_ended_and_hurts_nobody_else(proxy, connect, context, certs, na
     print(f"{name}: {sum(said.values())} sent away; bystanders median "
           f"{[round(1000 * t[len(t) // 2], 1) for t in took]} ms, worst "
           f"{[round(1000 * t[-1], 1) for t in took]} ms; memory +{grown / MIB:.1f} MiB")
-    assert grown < MOST_MEMORY
+    if SLOWDOWN == 1:  # else a sanitizer keeps what was freed
+        assert grown < MOST_MEMORY

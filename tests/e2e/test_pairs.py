@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from helpers.env import patience, scaled
 from helpers.exchange import Left, serve
 from helpers.front import Broken, Front1, Front2
 from helpers.proxy import wait_until
@@ -307,6 +308,26 @@ def test_exchanges_follow_each_other_on_a_connection(pair):
         client.write(b"%02d" % i)
         client.finish()
         assert client.answer().body == b"%02d" % i
+
+
+@pytest.mark.tsan
+def test_all_pairs_at_once(proxy, contexts, seen, in_background):
+    def exchange(pair, number):
+        client = pair.client()
+        for i in range(scaled(40, 10)):
+            body = b"%d %d" % (number, i) * (1 + i * 97 % 3000)
+            client.begin("POST", pair.target("mirror"), [], end=False)
+            client.write(body)
+            client.finish([("x-sum", str(i))])
+            answer = client.answer()
+            assert (answer.status, answer.body) == (200, body)
+            assert answer.get("x-trailer-x-sum") == str(i)
+    pairs = [Pair(proxy, contexts, front, back) for front in FRONTS for back in BACKS]
+    threads = [in_background(exchange, pair, n) for n, pair in enumerate(pairs * 2)]
+    for thread in threads:
+        thread.join(patience(60))
+    for pair in pairs:
+        pair.close()
 
 
 # ---- Both directions at once ----
