@@ -118,25 +118,29 @@ static uint32_t count_servers(const struct config *config)
     return n;
 }
 
+static void make_all(struct making *m, const struct config *config)
+{
+    for (uint32_t i = 0; i < config->n_backends; i++)
+        make_backend(m, &config->backends[i]);
+    for (uint32_t i = 0; i < m->n_known; i++)
+        ssl_trust_unref(m->known[i].trust);
+}
+
 bool backend_tls_make(struct backend_tls *out, const struct config *config,
                       const struct certificates_reporter *reporter)
 {
     struct making m = {.reporter = reporter, .out = out, .ok = true};
 
-    if (config->n_backends == 0) {
-        *out = (struct backend_tls){0};
+    *out = (struct backend_tls){0};
+    if (config->n_backends == 0)
         return true;
-    }
-    m.backend = &config->backends[0];
+    m.backend = &config->backends[0]; /* whom a want of memory is told of */
     m.known = calloc(config->n_backends, sizeof(*m.known));
-    *out =
-        (struct backend_tls){.clients = calloc(count_servers(config), sizeof(struct tls_client *))};
-    if (m.known == NULL || out->clients == NULL)
+    out->clients = calloc(count_servers(config), sizeof(struct tls_client *));
+    if (m.known != NULL && out->clients != NULL)
+        make_all(&m, config);
+    else
         tell_no_memory(&m);
-    for (uint32_t i = 0; m.known != NULL && out->clients != NULL && i < config->n_backends; i++)
-        make_backend(&m, &config->backends[i]);
-    for (uint32_t i = 0; i < m.n_known; i++)
-        ssl_trust_unref(m.known[i].trust);
     free(m.known);
     if (!m.ok)
         backend_tls_fini(out);
@@ -145,7 +149,7 @@ bool backend_tls_make(struct backend_tls *out, const struct config *config,
 
 void backend_tls_fini(struct backend_tls *b)
 {
-    for (uint32_t i = 0; i < b->n; i++)
+    for (uint32_t i = 0; b->clients != NULL && i < b->n; i++)
         tls_client_unref(b->clients[i]);
     free(b->clients);
     *b = (struct backend_tls){0};
