@@ -230,6 +230,51 @@ def test_what_was_on_a_connection_that_dies_is_tried_on_another_one(start, conne
     assert watch.connections() == 2
 
 
+def test_a_shared_connection_outlives_a_configuration(start, connect, in_background):
+    watch = Watch()
+    app = Changing(gathering(watch, 1))
+    backend = start.backend(serve(app, "h2c"))
+    config = {"servers": [backend.address], "protocol": "h2c"}
+    proxy = start.proxy({"app": config}, threads=ONE_THREAD)
+    assert ask_at_once(proxy, connect, in_background, 1) == [200]
+
+    assert proxy.reload({**proxy.config, "backends": {"app": {**config, "retries": 3}}})
+    app.app = gathering(watch, 10)
+    assert ask_at_once(proxy, connect, in_background, 10) == [200] * 10
+    assert watch.connections() == 1
+
+
+def test_what_runs_on_a_server_that_is_removed_finishes(start, connect, in_background):
+    watch = Watch()
+    go_on = threading.Event()
+    ends = []
+
+    def hold(exchange):
+        with watch.carrying(exchange):
+            assert go_on.wait(patience(20))
+            exchange.respond(200, [], exchange.target.encode())
+
+    def handler(connection):
+        server = Http2Server(connection, hold)
+        server.serve()
+        ends.append(server.goaway)
+    old = start.backend(handler)
+    new = start.backend(serve(gathering(Watch(), 1), "h2c"))
+    proxy = start.proxy({"app": {"servers": [old.address], "protocol": "h2c"}},
+                        threads=ONE_THREAD)
+    statuses, _ = begin_asking(proxy, connect, in_background, 5)
+    wait_until(lambda: watch.now() == 5, 20, "five requests")
+
+    assert proxy.reload({**proxy.config,
+                         "backends": {"app": {"servers": [new.address], "protocol": "h2c"}}})
+    assert ask_at_once(proxy, connect, in_background, 3) == [200] * 3
+    assert not statuses
+    go_on.set()
+    wait_until(lambda: ends, 20, "the end of the old connection")
+    wait_until(lambda: statuses == [200] * 5, 20, "five answers")
+    assert ends[0] is not None and ends[0].code == NO_ERROR
+
+
 def test_connections_over_tls_are_shared_too(start, connect, in_background, certs):
     watch = Watch()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
