@@ -103,6 +103,21 @@ def test_h2load_runs_32_streams_on_32_connections(proxy):
     assert re.search(rf"requests: {n} total, {n} started, {n} done, {n} succeeded, 0 failed", shown)
 
 
+@pytest.mark.tsan
+def test_both_protocols_under_load_at_once(proxy, start):
+    (tls, tls_port), (plain, plain_port) = proxy.https, proxy.http
+    n = scaled(5000)
+    loads = [start.client("h2load", "-n", str(n), "-c", "16", "-m", streams, *rest,
+                          stdout=subprocess.PIPE, text=True)
+             for streams, *rest in [("16", f"https://{tls}:{tls_port}/bytes/1k"),
+                                    ("16", f"http://{plain}:{plain_port}/chunked/20k?size=4k"),
+                                    ("1", "--h1", f"https://{tls}:{tls_port}/bytes/10k")]]
+
+    for load in loads:
+        shown, _ = load.communicate(timeout=patience(60))
+        assert f" {n} succeeded, 0 failed" in shown, shown
+
+
 # Streams that share a connection
 
 def test_a_stalled_download_neither_stops_its_neighbours_nor_fills_memory(proxy, client):
