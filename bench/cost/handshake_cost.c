@@ -63,7 +63,7 @@ static SSL_CTX *make_context(const struct options *o)
 
     if (ctx == NULL || SSL_CTX_use_certificate(ctx, cert) != 1 ||
         SSL_CTX_use_PrivateKey(ctx, key) != 1)
-        exit(1);
+        return NULL;
     (void)SSL_CTX_set_num_tickets(ctx, (size_t)o->tickets);
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
@@ -122,13 +122,16 @@ static int64_t handshake(SSL_CTX *ctx, SSL **kept)
     return done == 1 ? spent_ns : -1;
 }
 
-static void run(const struct options *o)
+/* The exit status. */
+static int run(const struct options *o)
 {
     SSL_CTX *ctx = make_context(o);
-    SSL *kept = o->clear ? SSL_new(ctx) : NULL;
+    SSL *kept = o->clear && ctx != NULL ? SSL_new(ctx) : NULL;
     int64_t spent_ns = 0, until_ns = cpu_ns() + (int64_t)(o->seconds * 1e9);
     unsigned long n = 0;
 
+    if (ctx == NULL)
+        return 1;
     for (int i = 0; i < 200; i++)
         (void)handshake(ctx, &kept);
     for (; cpu_ns() < until_ns; n++) {
@@ -136,13 +139,14 @@ static void run(const struct options *o)
 
         if (ns < 0) {
             (void)fputs("a handshake failed\n", stderr);
-            exit(1);
+            return 1;
         }
         spent_ns += ns;
     }
     (void)printf("%.1f us a handshake, %lu handshakes\n", (double)spent_ns / 1e3 / (double)n, n);
     SSL_free(kept);
     SSL_CTX_free(ctx);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -164,8 +168,5 @@ int main(int argc, char **argv)
         default: return 2;
         }
     }
-    if (!tls13_client_prepare("localhost"))
-        return 1;
-    run(&o);
-    return 0;
+    return tls13_client_prepare("localhost") ? run(&o) : 1;
 }

@@ -34,7 +34,7 @@ static bool frugal_open(struct load_conn *c, const struct load_options *o, SSL_S
 
 static void frugal_close(struct load_conn *c, bool clean)
 {
-    uint8_t bye[2 + TLS13_OVERHEAD];
+    uint8_t bye[2 + TLS13_OVERHEAD] = {0};
 
     if (clean)
         (void)send(c->fd, bye, tls13_client_bye(&c->frugal->tls, bye), MSG_NOSIGNAL);
@@ -83,7 +83,8 @@ static enum load_result fill(struct load_conn *c)
     return n < 0 && errno == EAGAIN ? LOAD_PENDING : LOAD_FAILED;
 }
 
-/* The next event that is not nothing. */
+/* The next event that is not nothing. `dst` takes a record's data; where none can come it is NULL,
+ * with a `cap` of 0. */
 static enum load_result next_event(struct load_conn *c, enum tls13_event *event, char *dst,
                                    size_t cap, size_t *n)
 {
@@ -97,7 +98,7 @@ static enum load_result next_event(struct load_conn *c, enum tls13_event *event,
         *event = tls13_client_take(&f->tls, f->in, f->in_len, &used, &data, &len);
         if (*event == TLS13_FAILED || len > cap)
             return LOAD_FAILED;
-        if (data != NULL && *event == TLS13_DATA)
+        if (dst != NULL && data != NULL && *event == TLS13_DATA)
             memcpy(dst, data, len);
         *n = len;
         if (used > 0)

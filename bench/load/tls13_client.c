@@ -56,8 +56,8 @@ static void expand_label(const uint8_t secret[TLS13_SECRET], const char *label,
     uint8_t block[TLS13_SECRET];
     size_t n = 9;
 
-    memcpy(info + n, label, strlen(label));
-    n += strlen(label);
+    while (*label != '\0')
+        info[n++] = (uint8_t)*label++;
     info[n++] = (uint8_t)context_len;
     if (context_len > 0)
         memcpy(info + n, context, context_len);
@@ -325,10 +325,11 @@ enum tls13_event tls13_client_take(struct tls13_client *c, uint8_t *in, size_t l
     *used = record;
     if (type == RECORD_CCS)
         return TLS13_NOTHING;
-    if (!c->hello_done)
-        return type == RECORD_HANDSHAKE && take_server_hello(c, in + HEADER, record - HEADER)
-                   ? TLS13_NOTHING
-                   : TLS13_FAILED;
+    if (!c->hello_done) {
+        bool taken = type == RECORD_HANDSHAKE && take_server_hello(c, in + HEADER, record - HEADER);
+
+        return taken ? TLS13_NOTHING : TLS13_FAILED;
+    }
     if (type != RECORD_DATA || record < HEADER + TAG + 1)
         return TLS13_FAILED;
     n = open_record(&c->read, in, record, &type);
