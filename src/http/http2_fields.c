@@ -67,9 +67,9 @@ static bool copy_field(struct arena *arena, struct view name, struct view value,
                        struct http_field *out)
 {
     size_t name_len = out->id == HTTP_FIELD_OTHER ? name.len : 0;
-    char *p = value.len + name_len == 0 ? NULL : arena_alloc(arena, value.len + name_len);
+    char *p = arena_alloc(arena, value.len + name_len + 1); /* never of nothing */
 
-    if (p == NULL && value.len + name_len > 0)
+    if (p == NULL)
         return false;
     if (value.len > 0)
         memcpy(p, value.p, value.len);

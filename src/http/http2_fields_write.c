@@ -157,14 +157,19 @@ enum sp_err http2_fields_write_head(const struct http_head *head, struct view sc
     return err == SP_OK ? put_length(out, head, arena) : err;
 }
 
+static bool is_trailer(const struct http_field *field)
+{
+    return !hop_field_is_connection_level(field->id) && field->id != HTTP_FIELD_CONTENT_LENGTH &&
+           field->id != HTTP_FIELD_HOST;
+}
+
 enum sp_err http2_fields_write_trailers(const struct http_fields *trailers, struct arena *arena,
                                         struct http2_fields_block *out)
 {
     enum sp_err err = begin_block(out, trailers->n + 1, arena);
 
     for (uint32_t i = 0; err == SP_OK && i < trailers->n; i++)
-        if (!hop_field_is_connection_level(trailers->v[i].id) &&
-            trailers->v[i].id != HTTP_FIELD_CONTENT_LENGTH && trailers->v[i].id != HTTP_FIELD_HOST)
+        if (is_trailer(&trailers->v[i]))
             err = put_field(out, &trailers->v[i]);
     return err;
 }

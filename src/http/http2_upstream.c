@@ -72,10 +72,13 @@ static enum sp_err hold(struct http2_stream *s, const struct http2_fields_block 
 {
     struct http2_exchange *x = exchange_of(s);
 
-    for (size_t i = 0; i < block->n; i++)
-        if (!copy_bytes(&s->super.arena, &block->nv[i].name, block->nv[i].namelen) ||
-            !copy_bytes(&s->super.arena, &block->nv[i].value, block->nv[i].valuelen))
+    for (size_t i = 0; i < block->n; i++) {
+        nghttp2_nv *nv = &block->nv[i];
+
+        if (!copy_bytes(&s->super.arena, &nv->name, nv->namelen) ||
+            !copy_bytes(&s->super.arena, &nv->value, nv->valuelen))
             return SP_NOMEM;
+    }
     x->held = *block;
     x->is_held = true;
     return SP_OK;
