@@ -85,6 +85,10 @@ static void begin(struct server *s)
 {
     struct list *n;
 
+    /* One that is being applied comes to its end; none follows. */
+    (void)pthread_mutex_lock(&s->applying);
+    s->ending = true;
+    (void)pthread_mutex_unlock(&s->applying);
     server_lock(s);
     ports_stop(s);
     for (uint32_t i = 0; i < s->n_ports; i++)

@@ -243,11 +243,13 @@ static bool start(struct server *s)
            become_user(s, &user) && watch_memory(s) && start_threads(s);
 }
 
-static void announce(const struct server *s)
+static void announce(struct server *s)
 {
+    server_lock(s); /* the control socket may be asked for another configuration already */
     ports_announce(s);
     LOG_INFO(APP, "ready version=%s pid=%ld ports=%u et_net=%d et_ssl=%d et_task=%d",
              SALLYPORT_VERSION, (long)getpid(), s->n_ports, s->plan.net, s->plan.ssl, s->plan.task);
+    server_unlock(s);
     notify_send("READY=1");
 }
 
@@ -275,7 +277,9 @@ static void end_service(struct server *s)
 
 static void end(struct server *s)
 {
+    server_lock(s);
     ports_stop(s);
+    server_unlock(s);
     admin_stop(s);
     if (s->ep != NULL)
         event_processor_stop(s->ep);

@@ -167,6 +167,8 @@ static bool prepare_all(struct server_apply *a)
 {
     bool ok;
 
+    if (a->server->ending)
+        return tell(a, "", SP_SHUTTING_DOWN);
     if (!config_plan_effects(&a->plan, a->server->config, a->config))
         return tell(a, "", SP_NOMEM);
     ok = prepare_ports(a) && prepare_core(a);

@@ -39,6 +39,7 @@ struct server {
      * is not the main thread before the threads started or after they ended looks at them with it;
      * never on a net thread. */
     pthread_mutex_t lock;
+    bool ending;              /* no other configuration any more; with `applying` */
     pthread_mutex_t applying; /* one at a time: server_apply.h; taken before `lock` */
     struct managed_config managed;
     struct config *config; /* owned reference */
