@@ -134,8 +134,8 @@ static bool take_duration(struct view text, uint64_t *ms)
     if (i < text.len) {
         switch (text.p[i]) {
         case 's': break;
-        case 'm': unit_ms = 60 * 1000; break;
-        case 'h': unit_ms = 3600 * 1000; break;
+        case 'm': unit_ms = 60000; break;
+        case 'h': unit_ms = 3600000; break;
         default: return false;
         }
     }
@@ -251,14 +251,15 @@ static void patch_config(const struct admin_request *rq, struct admin_answer *a)
 {
     struct view type = admin_request_field(rq, "content-type");
 
-    if (view_eq_nocase(type, VIEW("application/json-patch+json")))
+    if (view_eq_nocase(type, VIEW("application/json-patch+json"))) {
         change_config(rq, a, CONFIG_EDIT_PATCH);
-    else if (view_eq_nocase(type, VIEW("application/merge-patch+json")))
+    } else if (view_eq_nocase(type, VIEW("application/merge-patch+json"))) {
         change_config(rq, a, CONFIG_EDIT_MERGE);
-    else
+    } else {
         admin_problem(a, 415,
                       "Content-Type: expected application/json-patch+json (RFC 6902) or "
                       "application/merge-patch+json (RFC 7396)");
+    }
 }
 
 /* ---- Confirm, roll back ---- */

@@ -263,10 +263,11 @@ static bool run_locked(struct changing *c)
 
     if (!is_expected(m, c->from->document, c->change->expected))
         return fail(c->outcome, MANAGED_STALE, "another configuration holds than the one meant");
-    if (m->state.back_to != c->going_back_to && !c->change->dry_run)
+    if (m->state.back_to != c->going_back_to && !c->change->dry_run) {
         return fail(c->outcome, MANAGED_PENDING,
                     "revision %" PRIu64 " waits for its confirmation: confirm it, or roll back",
                     m->state.current);
+    }
     if (!make_document(c) || !plan(c) || !prepare(c))
         return false;
     return c->change->dry_run || (!is_new(c) && !c->change->reread_files) || apply(c);

@@ -13,12 +13,13 @@ static void log_problem(struct view file, const struct config_problem *p)
 
     if (p->line > 0)
         (void)snprintf(place, sizeof(place), ":%u:%u", p->line, p->column);
-    if (p->warning)
+    if (p->warning) {
         LOG_WARN(APP, VIEW_FMT "%s: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(file), place,
                  VIEW_ARG(p->pointer), VIEW_ARG(p->text));
-    else
+    } else {
         LOG_ERROR(APP, "reload: " VIEW_FMT "%s: " VIEW_FMT ": " VIEW_FMT, VIEW_ARG(file), place,
                   VIEW_ARG(p->pointer), VIEW_ARG(p->text));
+    }
 }
 
 static struct config_document *load(void *arg, const struct config_document *now,

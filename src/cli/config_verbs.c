@@ -56,15 +56,19 @@ static bool take_options(struct asking *a, int argc, char **argv, int *status)
     return true;
 }
 
+struct wanted {
+    int least, most;  /* words */
+    const char *what; /* they are */
+};
+
 /* The same, with so many words. */
-static bool take(struct asking *a, int argc, char **argv, int least, int most, const char *what,
-                 int *status)
+static bool take(struct asking *a, int argc, char **argv, struct wanted wanted, int *status)
 {
     if (!take_options(a, argc, argv, status))
         return false;
-    if (a->n_words >= least && a->n_words <= most)
+    if (a->n_words >= wanted.least && a->n_words <= wanted.most)
         return true;
-    *status = command_misused(&command_config, "%s: %s", argv[0], what);
+    *status = command_misused(&command_config, "%s: %s", argv[0], wanted.what);
     return false;
 }
 
@@ -225,14 +229,15 @@ static void show_applied(const struct asking *a, json_t *answer)
         (void)printf("connections that end with their port: %lld\n", (long long)closing);
     if (a->dry_run)
         return;
-    if (!json_is_true(json_object_get(answer, "applied")))
+    if (!json_is_true(json_object_get(answer, "applied"))) {
         (void)puts("nothing to change");
-    else if (confirm_by != NULL)
+    } else if (confirm_by != NULL) {
         (void)printf(
             "applied: revision %lld, until %s unless confirmed (sallyport config confirm)\n",
             (long long)revision, confirm_by);
-    else
+    } else {
         (void)printf("applied: revision %lld\n", (long long)revision);
+    }
 }
 
 /* `tag`: If-Match, or NULL. `seen`: the plan has been shown. */
@@ -378,7 +383,8 @@ int config_show(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 0, 1, "the whole, or one revision by its number", &status))
+    if (!take(&a, argc, argv, (struct wanted){0, 1, "the whole, or one revision by its number"},
+              &status))
         return status;
     if (a.n_words == 0) {
         p.text[strlen("/config")] = '\0';
@@ -395,7 +401,7 @@ int config_get(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 1, 1, "which JSON pointer?", &status))
+    if (!take(&a, argc, argv, (struct wanted){1, 1, "which JSON pointer?"}, &status))
         return status;
     path_pointer(&p, a.words[0]);
     return get(&a, &p, NULL);
@@ -409,7 +415,7 @@ int config_set(int argc, char **argv)
     int status;
     char *value;
 
-    if (!take(&a, argc, argv, 2, 2, "a JSON pointer and a value", &status))
+    if (!take(&a, argc, argv, (struct wanted){2, 2, "a JSON pointer and a value"}, &status))
         return status;
     value = value_of(a.words[1]);
     path_pointer(&c.path, a.words[0]);
@@ -425,7 +431,7 @@ int config_remove(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 1, 1, "which JSON pointer?", &status))
+    if (!take(&a, argc, argv, (struct wanted){1, 1, "which JSON pointer?"}, &status))
         return status;
     path_pointer(&c.path, a.words[0]);
     return run_change(&a, &c);
@@ -454,7 +460,8 @@ int config_patch(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 1, 1, "which file? (\"-\" is standard input)", &status))
+    if (!take(&a, argc, argv, (struct wanted){1, 1, "which file? (\"-\" is standard input)"},
+              &status))
         return status;
     return send_file(&a, &c, a.words[0]);
 }
@@ -466,7 +473,8 @@ int config_apply(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 0, 1, "one file (\"-\" is standard input), or the one of -c",
+    if (!take(&a, argc, argv,
+              (struct wanted){0, 1, "one file (\"-\" is standard input), or the one of -c"},
               &status))
         return status;
     if (a.n_words == 0 && a.options.config == NULL)
@@ -480,7 +488,8 @@ int config_diff(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 0, 2, "two revisions, or none: what runs and the file", &status))
+    if (!take(&a, argc, argv,
+              (struct wanted){0, 2, "two revisions, or none: what runs and the file"}, &status))
         return status;
     if (a.n_words == 1)
         return command_misused(&command_config, "diff: with which other revision?");
@@ -500,7 +509,7 @@ int config_confirm(int argc, char **argv)
     int status;
     bool ok;
 
-    if (!take(&a, argc, argv, 0, 0, "takes no words", &status))
+    if (!take(&a, argc, argv, (struct wanted){0, 0, "takes no words"}, &status))
         return status;
     ok = ask(&a, &(struct admin_call){.method = "POST", .path = "/config/confirm"}, &reply);
     if (ok && a.options.json) {
@@ -522,7 +531,8 @@ int config_rollback(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 0, 1, "to one revision, or to the one before", &status))
+    if (!take(&a, argc, argv, (struct wanted){0, 1, "to one revision, or to the one before"},
+              &status))
         return status;
     if (a.n_words == 1)
         path_query(&c.path, "to", a.words[0]);
@@ -559,7 +569,7 @@ int config_history(int argc, char **argv)
     struct asking a;
     int status;
 
-    if (!take(&a, argc, argv, 0, 0, "takes no words", &status))
+    if (!take(&a, argc, argv, (struct wanted){0, 0, "takes no words"}, &status))
         return status;
     return get(&a, &p, show_history);
 }

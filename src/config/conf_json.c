@@ -174,6 +174,8 @@ static bool equal_arrays(const json_t *a, const json_t *b)
     return true;
 }
 
+#define TWO_63 9223372036854775808.0
+
 /* An integer of 64 bits and a real: the same value, not the same after rounding. */
 static bool equal_numbers(const json_t *a, const json_t *b)
 {
@@ -186,7 +188,7 @@ static bool equal_numbers(const json_t *a, const json_t *b)
         return !isless(json_real_value(a), json_real_value(b)) &&
                !isgreater(json_real_value(a), json_real_value(b));
     value = json_real_value(real);
-    if (!(value >= -0x1p63 && value < 0x1p63))
+    if (!(value >= -TWO_63 && value < TWO_63))
         return false;
     return (json_int_t)value == json_integer_value(integer) &&
            !islessgreater((double)(json_int_t)value, value);

@@ -127,7 +127,7 @@ static bool compare_by_likeness(struct differ *d, const json_t *from, struct str
     uint32_t *longest = calloc((n + 1) * width, sizeof(*longest));
     bool ok = longest != NULL;
 
-    for (size_t i = n; ok && i-- > 0;)
+    for (size_t i = n; ok && i-- > 0;) {
         for (size_t j = m; j-- > 0;) {
             uint32_t *here = &longest[i * width + j];
             uint32_t below = here[width], right = here[1];
@@ -137,6 +137,7 @@ static bool compare_by_likeness(struct differ *d, const json_t *from, struct str
             else
                 *here = below > right ? below : right;
         }
+    }
     for (size_t i = 0, j = 0; ok && i < n && j < m;) {
         const uint32_t *here = &longest[i * width + j];
 

@@ -212,11 +212,12 @@ static void compare_row(struct touched *t, const struct conf_row *row, enum conf
     struct key_path at = {.up = up, .name = row->name};
     enum conf_touches touches = touches_of(row, above);
 
-    if (row->type == CONF_OBJECT)
+    if (row->type == CONF_OBJECT) {
         compare_object(t, row->table, touches, &at, (const char *)a + row->offset,
                        (const char *)b + row->offset);
-    else if (!same_value(row, a, b))
+    } else if (!same_value(row, a, b)) {
         touch(t, row, touches, &at);
+    }
 }
 
 /* ---- Effects ---- */
@@ -348,11 +349,12 @@ static bool compare_top(struct comparing *c, const struct conf_row *row)
 
     if (row->type == CONF_MAP)
         return compare_map(c, row);
-    if (row->type == CONF_OBJECT)
+    if (row->type == CONF_OBJECT) {
         compare_object(&t, row->table, touches, NULL, (const char *)c->from + row->offset,
                        (const char *)c->to + row->offset);
-    else
+    } else {
         compare_row(&t, row, touches, NULL, c->from, c->to);
+    }
     return add_touched(c, &t, row, NULL);
 }
 

@@ -9,6 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Of a pointer, this much is shown. */
+#define POINTER_SHOWN_MAX ((size_t)120)
+
 struct edit {
     json_t *root;
     unsigned depth; /* of the root in the whole tree */
@@ -81,11 +84,11 @@ void json_edit_say_missing(json_t *root, struct view pointer, struct config_edit
     problem->status = CONFIG_EDIT_NOT_FOUND;
     conf_text_init(&t, problem->text, sizeof(problem->text));
     conf_text_put(&t, "nothing is at ");
-    conf_text_quote(&t, pointer, 2 * CONF_FOUND_MAX);
+    conf_text_quote(&t, pointer, POINTER_SHOWN_MAX);
     conf_text_put(&t, ": ");
     if (found.len > 0) {
         conf_text_put(&t, "in ");
-        conf_text_quote(&t, found, 2 * CONF_FOUND_MAX);
+        conf_text_quote(&t, found, POINTER_SHOWN_MAX);
         conf_text_put(&t, " ");
     }
     put_missing(&t, value, json_pointer_take(&left));
@@ -246,7 +249,7 @@ static bool test(struct edit *e, struct view pointer, const json_t *value)
     if (conf_json_equal(spot.value, value))
         return true;
     return fail(e, CONFIG_EDIT_TEST, "the value at \"%.*s\" is another one",
-                (int)utf8_head(pointer, 2 * CONF_FOUND_MAX).len, pointer.p);
+                (int)utf8_head(pointer, POINTER_SHOWN_MAX).len, pointer.p);
 }
 
 /* ---- A JSON Patch ---- */

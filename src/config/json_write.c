@@ -2,6 +2,7 @@
 
 #include "conf_json.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void put_real(struct conf_buf *b, double value)
 
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof(text), "%.*g", digits, value);
-        if (memcmp(&value, &(double){strtod(text, NULL)}, sizeof(value)) == 0)
+        if (!islessgreater(strtod(text, NULL), value))
             break;
     }
     conf_buf_put(b, strpbrk(text, ".e") == NULL ? "%s.0" : "%s", text);

@@ -45,27 +45,34 @@ void revision_state_write(struct conf_buf *b, const struct revision_state *state
                  state->current, state->back_to, state->confirm_by_ms);
 }
 
+/* By its first byte; 0: none begins so. */
+static size_t announced_len(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first < 0xc0 || first >= 0xf8)
+        return 0;
+    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 /* How many bytes of v are one character of UTF-8 (RFC 3629 4); 0: none. */
 static size_t character_len(struct view v)
 {
     static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char first = (unsigned char)v.p[0];
-    size_t len = first < 0x80    ? 1
-                 : first < 0xc0  ? 0
-                 : first < 0xe0  ? 2
-                 : first < 0xf0  ? 3
-                 : first < 0xf8U ? 4
-                                 : 0;
+    size_t len = announced_len(first);
     unsigned code = first & (0x7fU >> len);
 
     if (len <= 1 || len > v.len)
-        return len <= v.len ? len : 0;
+        return len == 1 ? 1 : 0;
     for (size_t i = 1; i < len; i++) {
         if (utf8_begins(v.p[i]))
             return 0;
         code = code << 6 | ((unsigned char)v.p[i] & 0x3fU);
     }
-    return code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : len;
+    if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return len;
 }
 
 void revision_comment(struct view from, char dst[REVISION_COMMENT_MAX + 1])
@@ -239,9 +246,10 @@ enum sp_err revision_state_read(struct view text, struct revision_state *state)
          !take_number(json, "confirm_by_ms", &confirm_by_ms) || current < 1 || back_to < 0))
         err = SP_INVALID;
     arena_fini(&arena);
-    if (err == SP_OK)
+    if (err == SP_OK) {
         *state = (struct revision_state){.current = (uint64_t)current,
                                          .back_to = (uint64_t)back_to,
                                          .confirm_by_ms = confirm_by_ms};
+    }
     return err;
 }

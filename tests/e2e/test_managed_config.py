@@ -289,8 +289,8 @@ def test_a_reload_is_a_revision_when_there_are_some(proxy, connect):
     assert proxy.reload({**proxy.config, "routes": [fixed("two")]})
     assert says(connect, proxy) == "two" and revisions(proxy) == []
     change(proxy, "PUT", "/config/routes/0/respond/text", "three")
-    assert proxy.reload()
-    assert says(connect, proxy) == "two"
+    proxy.signal(signal.SIGHUP)
+    wait_until(lambda: says(connect, proxy) == "two", 10, "the reload")
     assert revisions(proxy)[0]["comment"] == "SIGHUP"
     change(proxy, "PUT", "/config/routes/0/respond/text?confirm=1h", "four")
     proxy.signal(signal.SIGHUP)
