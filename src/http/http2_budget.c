@@ -133,11 +133,13 @@ static void charge_type(struct http2_budget *b, const struct http2_frame *f, int
         break;
     case HTTP2_FRAME_HEADERS:
         b->owed_until_ns[HTTP2_BUDGET_CONTINUATIONS] = 0;
+        http2_budget_charge(b, HTTP2_BUDGET_HEADER_BYTES, f->content, now_ms);
         if (f->content == 0 && (f->flags & HTTP2_FLAG_END_HEADERS) == 0)
             http2_budget_charge(b, HTTP2_BUDGET_EMPTY_HEADERS, 1, now_ms);
         break;
     case HTTP2_FRAME_CONTINUATION:
         http2_budget_charge(b, HTTP2_BUDGET_CONTINUATIONS, 1, now_ms);
+        http2_budget_charge(b, HTTP2_BUDGET_HEADER_BYTES, f->content, now_ms);
         if (f->content == 0)
             http2_budget_charge(b, HTTP2_BUDGET_EMPTY_HEADERS, 1, now_ms);
         break;

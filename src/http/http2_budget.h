@@ -57,7 +57,8 @@ bool http2_budget_charge(struct http2_budget *b, enum http2_budget_id id, uint32
 
 /* A RST_STREAM of ours was sent. Free of charge if it was for our own or the other side's sake. */
 bool http2_budget_reset_sent(struct http2_budget *b, uint32_t error_code, int64_t now_ms);
-/* A header field was decoded, kept or not. */
+/* A header field was decoded, kept or not. The block's own bytes are charged as they come: of
+ * blocks on streams that are refused or closed, the library decodes all and tells nothing. */
 bool http2_budget_field(struct http2_budget *b, size_t name_len, size_t value_len, int64_t now_ms);
 /* A DATA frame with n bytes (below 2^24) was sent; `starved`: see http2_budget_is_starved. */
 bool http2_budget_data_sent(struct http2_budget *b, size_t n, bool starved, int64_t now_ms);

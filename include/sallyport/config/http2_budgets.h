@@ -28,8 +28,8 @@
       "Streams that the peer's mistakes make us reset (CVE-2025-8671).")                           \
     X(CONTINUATIONS, continuations, 8, 1000, "frames", 0, 0, 0,                                    \
       "CONTINUATION frames of one header block (CVE-2024-27316).")                                 \
-    X(HEADER_BYTES, header_bytes, 4194304, 1 << 30, "bytes", 65536, 0, 0,                          \
-      "Of decoded header fields, 32 added for each: what a compressed block can blow up to.")      \
+    X(HEADER_BYTES, header_bytes, 8388608, 1 << 30, "bytes", 65536, 0, 0,                          \
+      "Of header fields, as they came and once more as they were decoded, with 32 for each.")      \
     X(SETTINGS, settings, 100, 1000000, "frames", 0, 0, 0,                                         \
       "SETTINGS frames, each to be acknowledged.")                                                 \
     X(PINGS, pings, 200, 1000000, "frames", 1, 1, 65536,                                           \

@@ -227,7 +227,7 @@ static void decoded_fields_count_with_their_overhead(void **state)
     (void)state;
     while (http2_budget_field(&b, 1, 4000 - 33, NOW_MS))
         fields++;
-    assert_int_equal(fields, 4 * 1024 * 1024 / 4000);
+    assert_int_equal(fields, 8 * 1024 * 1024 / 4000);
     assert_int_equal(b.over, HTTP2_BUDGET_HEADER_BYTES);
     assert_false(http2_budget_field(&b, SIZE_MAX / 2, 4, NOW_MS));
 }
@@ -277,6 +277,21 @@ static void each_flood_is_stopped_before_the_frame_that_has_no_room(void **state
         assert_int_equal(b.over, f->over);
         assert_int_equal(http2_budget_feed(&b, (const uint8_t *)f->frame, 1, NOW_MS), 0);
     }
+}
+
+static void blocks_cost_their_bytes_whatever_becomes_of_them(void **state)
+{
+    enum { BLOCK_BYTES = 16384, FIT = 8 * 1024 * 1024 / BLOCK_BYTES };
+    static uint8_t bytes[9 + BLOCK_BYTES] = {
+        0, BLOCK_BYTES >> 8, 0, HTTP2_FRAME_HEADERS, HTTP2_FLAG_END_HEADERS, 0, 0, 0, 1};
+    struct http2_budget b = fresh(HTTP2_BUDGET_CLIENT);
+
+    (void)state;
+    b.scan.skip = 0;
+    for (int i = 0; i < FIT; i++)
+        assert_int_equal(http2_budget_feed(&b, bytes, sizeof(bytes), NOW_MS), sizeof(bytes));
+    assert_int_equal(http2_budget_feed(&b, bytes, sizeof(bytes), NOW_MS), 0);
+    assert_int_equal(b.over, HTTP2_BUDGET_HEADER_BYTES);
 }
 
 static void the_bytes_before_a_frame_without_room_may_be_used(void **state)
@@ -362,6 +377,7 @@ int main(void)
         cmocka_unit_test(resets_for_our_own_sake_are_free),
         cmocka_unit_test(decoded_fields_count_with_their_overhead),
         cmocka_unit_test(each_flood_is_stopped_before_the_frame_that_has_no_room),
+        cmocka_unit_test(blocks_cost_their_bytes_whatever_becomes_of_them),
         cmocka_unit_test(the_bytes_before_a_frame_without_room_may_be_used),
         cmocka_unit_test(an_ordinary_connection_owes_next_to_nothing),
         cmocka_unit_test(the_end_is_counted_under_its_name),
