@@ -98,9 +98,9 @@ def test_abuse_is_ended_and_hurts_nobody_else(proxy, connect, context, certs, na
     assert f"reason={budget}" in proxy.log()
     for times in took:
         assert len(times) >= 10
-        assert times[len(times) // 2] < patience(0.1), "the usual request of a bystander"
+        assert times[len(times) // 2] < patience(0.25), "the usual request of a bystander"
         # The abusers and the backends want the same processors: mostly it is less than 0.3 s.
-        assert times[-1] < patience(4), "the slowest request of a bystander"
+        assert times[-1] < patience(5), "the slowest request of a bystander"
     grown = proxy.peak_rss_bytes() - proxy.idle_bytes
     print(f"{name}: {sum(said.values())} sent away; bystanders median "
           f"{[round(1000 * t[len(t) // 2], 1) for t in took]} ms, worst "
