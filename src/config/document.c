@@ -165,6 +165,8 @@ struct config_document *config_document_parse(struct view text, const char *name
 {
     struct config_document *d = document_new();
 
+    if (text.p == NULL)
+        text = VIEW("");
     problems->file = arena_copy(&problems->arena, view_of(name));
     if (d == NULL || problems->file.p == NULL || !fill(d, text, name, folder, problems))
         conf_problems_set_nomem(problems);
