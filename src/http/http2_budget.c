@@ -250,10 +250,11 @@ void http2_budget_report(const struct http2_budget *b, const struct net_vconnect
     if (!http2_budget_exceeded(b))
         return;
     count(id);
-    if (LOG_ENABLED(HTTP, WARN))
-        log_write_limited(&limiters[id], LOG_SUBJECT_HTTP, LOG_LEVEL_WARN,
-                          "vc=%" PRIu64 " peer=%s reason=%s allowance=%" PRId64
-                          " http2 connection ended: too much of this",
-                          vc->id, ip_endpoint_format_address(&vc->client, address, sizeof(address)),
-                          http2_budget_name(id), allowance_of(b, id));
+    if (!LOG_ENABLED(HTTP, WARN))
+        return;
+    log_write_limited(&limiters[id], LOG_SUBJECT_HTTP, LOG_LEVEL_WARN,
+                      "vc=%" PRIu64 " peer=%s reason=%s allowance=%" PRId64
+                      " http2 connection ended: too much of this",
+                      vc->id, ip_endpoint_format_address(&vc->client, address, sizeof(address)),
+                      http2_budget_name(id), allowance_of(b, id));
 }
