@@ -215,7 +215,7 @@ static void on_head(struct http2_stream *s, const struct http_head *head, bool e
 /* RFC 9113 5.1.2 and 6.5.2; ours keeps what a connection can cost us in bounds. */
 static uint32_t capacity_of(const struct http2_upstream *up)
 {
-    uint32_t theirs = UPSTREAM_CONN_GUESS, ours = up->conf.max_streams;
+    uint32_t theirs = up->expected, ours = up->conf.max_streams;
 
     if (up->conn.settings_seen)
         theirs = nghttp2_session_get_remote_settings(up->conn.session,
@@ -410,6 +410,7 @@ struct upstream_conn *http2_upstream_new(struct net_vconnection *vc,
     if (up == NULL)
         return NULL;
     up->conf = options->config->http2;
+    up->expected = options->expected != 0 ? options->expected : UPSTREAM_CONN_GUESS;
     conn_options = options_of(up, &options->config->limits);
     if (http2_conn_init(&up->conn, &conn_ops, vc, &conn_options) != SP_OK) {
         free(up);

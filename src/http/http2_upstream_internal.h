@@ -13,6 +13,7 @@ struct http2_upstream {
     struct upstream_conn super;
     struct http2_conn conn;
     struct http2_conf conf; /* a copy: last words may outlive the owner's configuration */
+    uint32_t expected;      /* what the server takes at a time, until it has said so */
     bool tls;
     bool closed_by_owner; /* it is not told of the end */
     bool must_tell;       /* the owner, that something has changed */

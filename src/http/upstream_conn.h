@@ -63,7 +63,7 @@ struct upstream_conn {
     struct net_vconnection *vc;        /* NULL once closed: it takes no requests */
     uint32_t n_exchanges;              /* streams that their users have not released yet */
     uint32_t capacity; /* exchanges at a time. HTTP/1.1: 1. HTTP/2: what the server allows, or
-                          UPSTREAM_CONN_GUESS until it has said so; may fall below n_exchanges */
+                          what is expected until it has said so; may fall below n_exchanges */
     bool draining;     /* takes no more: the server said so, or what happened forbids it */
 };
 
@@ -91,6 +91,7 @@ static inline void upstream_conn_close(struct upstream_conn *conn)
 struct upstream_conn_options {
     const struct config *config;
     const struct backend_conf *backend;
+    uint32_t expected; /* exchanges at a time, as the server has said before; 0: it has not */
 };
 
 /* http1_upstream.c and http2_upstream.c. Each takes an open connection over. NULL: out of memory,

@@ -191,7 +191,8 @@ static void serve(struct pool_connection *conn)
 static void on_open(struct pool_connection *conn, struct net_vconnection *vc)
 {
     const struct upstream_conn_options options = {.config = conn->backend->set->config,
-                                                  .backend = conn->backend->conf};
+                                                  .backend = conn->backend->conf,
+                                                  .expected = conn->server->room_expected};
     const struct upstream_protocol *protocol =
         &conn->server->pool->protocols[conn->backend->conf->protocol];
 

@@ -201,6 +201,26 @@ static void the_servers_limit_is_the_capacity(void **state)
     assert_true(upstream_conn_has_room(owner.up));
 }
 
+/* Else requests would gather there and wait, while another connection could be opened for them. */
+static void what_the_server_has_said_before_is_expected(void **state)
+{
+    struct upstream_conn_owner other = {.changed = NULL, .gone = NULL};
+    struct fake_peer peer = {0};
+    struct upstream_conn *up = http2_upstream_new(
+        fake_vc_connect(&peer),
+        &(struct upstream_conn_options){.config = &conf, .backend = &backend_conf, .expected = 3},
+        &other);
+
+    (void)state;
+    assert_non_null(up);
+    assert_int_equal(up->capacity, 3);
+    upstream_conn_close(up);
+    fake_peer_ends(&peer, FAKE_EOF);
+    fake_net_turn();
+    assert_true(peer.closed);
+    fake_peer_fini(&peer);
+}
+
 static void a_limit_that_shrinks_holds_requests_back(void **state)
 {
     struct recorder *a, *b;
@@ -290,6 +310,7 @@ int main(void)
         upstream_test(a_tunnel_that_is_refused_is_an_ordinary_answer),
         upstream_test(a_server_without_tunnels_is_not_asked),
         upstream_test(the_servers_limit_is_the_capacity),
+        upstream_test(what_the_server_has_said_before_is_expected),
         upstream_test(a_limit_that_shrinks_holds_requests_back),
         upstream_test(a_paused_exchange_does_not_hold_up_its_neighbour),
         upstream_test(an_upload_waits_for_the_servers_window),
