@@ -498,8 +498,9 @@ static void the_reference_names_every_key(void **state)
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(text, "\n/ports/*/accept/backlog\n"
                                  "    an integer from 1 to 65535 (connections); default: 511\n"));
-    assert_non_null(strstr(text, "\n/ports/*/alpn\n    a list (at least 1), each \"http/1.1\" or \"h2\"; "
-                                 "default: [\"http/1.1\", \"h2\"]; only with \"tls\": true\n"));
+    assert_non_null(strstr(text,
+                           "\n/ports/*/alpn\n    a list (at least 1), each \"http/1.1\" or \"h2\"; "
+                           "default: [\"http/1.1\", \"h2\"]; only with \"tls\": true\n"));
     assert_non_null(strstr(text, "\n/threads/net\n    an integer from 1 to 256 or \"auto\"; "
                                  "default: \"auto\"\n"));
     assert_non_null(strstr(text, "\n    permission bits as an octal string such as \"0660\"; "

@@ -1,9 +1,9 @@
 /* Wrong configurations and every line that is said about them. */
 #include "config_fixture.h"
 
-#define PORT   "\"ports\": {\"80\": {\"tls\": false}}"
-#define ROUTE  "\"routes\": [{\"respond\": {\"text\": \"x\"}}]"
-#define BUNDLE "\"bundles\": {\"a\": {\"certs\": [{\"chain\": \"c\", \"key\": \"k\"}]}}"
+#define PORT      "\"ports\": {\"80\": {\"tls\": false}}"
+#define ROUTE     "\"routes\": [{\"respond\": {\"text\": \"x\"}}]"
+#define BUNDLE    "\"bundles\": {\"a\": {\"certs\": [{\"chain\": \"c\", \"key\": \"k\"}]}}"
 /* 108 bytes */
 #define TEN       "/123456789"
 #define LONG_PATH TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/1234567"
