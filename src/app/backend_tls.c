@@ -137,10 +137,10 @@ bool backend_tls_make(struct backend_tls *out, const struct config *config,
     m.backend = &config->backends[0]; /* whom a want of memory is told of */
     m.known = calloc(config->n_backends, sizeof(*m.known));
     out->clients = calloc(count_servers(config), sizeof(struct tls_client *));
-    if (m.known != NULL && out->clients != NULL)
-        make_all(&m, config);
-    else
+    if (m.known == NULL || out->clients == NULL)
         tell_no_memory(&m);
+    else
+        make_all(&m, config);
     free(m.known);
     if (!m.ok)
         backend_tls_fini(out);

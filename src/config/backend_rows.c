@@ -153,7 +153,7 @@ static const struct conf_row backend_rows[] = {
         "From the end of the request to the end of the response's head.")},
     {INT(idle_timeout_ms, 100, DAY_MS, 60 * SECOND_MS, "ms",
         "Between two pieces of a response.")},
-    {INT(keep_alive, 0, 65535, 64, "connections",
+    {INT(keep_alive, 0, 65535, 1024, "connections",
         "Idle connections kept for each data thread and server; 0: none.")},
     {INT(keep_alive_timeout_ms, 100, DAY_MS, 30 * SECOND_MS, "ms",
         "How long an idle connection is kept. Has to be shorter than the server's own time.")},

@@ -220,7 +220,7 @@ static enum sp_err read_text(struct revisions *r, const char *name, struct confi
 
 enum sp_err revisions_state(struct revisions *r, struct revision_state *out)
 {
-    struct config_file file;
+    struct config_file file = {0};
     enum sp_err err = read_text(r, CURRENT, &file);
 
     if (err == SP_NOT_FOUND) {
@@ -266,7 +266,7 @@ static enum sp_err say_unreadable(struct revisions *r, uint64_t number, enum sp_
 enum sp_err revisions_read(struct revisions *r, uint64_t number, struct revision_info *info,
                            struct config_document **document)
 {
-    struct config_file file;
+    struct config_file file = {0};
     char name[NAME_MAX_BYTES];
     enum sp_err err;
 
@@ -487,7 +487,7 @@ enum sp_err revisions_confirm(struct revisions *r, uint64_t number)
 static enum sp_err go_back(struct revisions *r, const struct revision_state *state,
                            uint64_t *number)
 {
-    struct config_document *document;
+    struct config_document *document = NULL;
     struct revision_info info;
     char comment[120];
     enum sp_err err = revisions_read(r, state->back_to, &info, &document);

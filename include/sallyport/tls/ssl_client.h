@@ -29,7 +29,8 @@
 
 /* What is wrong with the options. The views are valid during the call only. */
 struct ssl_client_problem {
-    const char *key;  /* which option: "ca_file", "server_name", "certificate", "key"; "": all of it */
+    const char
+        *key; /* which option: "ca_file", "server_name", "certificate", "key"; "": all of it */
     struct view file; /* empty: none */
     struct view text; /* for a person: what was found, what was expected */
     bool warning;     /* it can be used all the same */

@@ -117,7 +117,8 @@ static bool is_busy(const struct net_fixture *f)
     for (size_t i = 0; i < SP_COUNT_OF(lists); i++)
         if (!list_is_empty(lists[i]))
             return true;
-    return (f->nh->handshakes.n > 0 && !f->nh->paced) || ethread_wait_ms(f->thread) == 0 || poll(&pfd, 1, 0) > 0;
+    return (f->nh->handshakes.n > 0 && !f->nh->paced) || ethread_wait_ms(f->thread) == 0 ||
+           poll(&pfd, 1, 0) > 0;
 }
 
 void net_fixture_settle(struct net_fixture *f)

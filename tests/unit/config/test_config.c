@@ -184,7 +184,7 @@ static void servers_are_addresses_names_or_sockets(void **state)
     assert_int_equal(b->retries, 0);
     assert_true(b->pass_host);
     assert_int_equal(b->connect_timeout_ms, 3000);
-    assert_int_equal(b->keep_alive, 64);
+    assert_int_equal(b->keep_alive, 1024);
     assert_view(b->servers[0].name, "127.0.0.1:9001");
     assert_view(b->servers[0].host, "127.0.0.1");
     assert_int_equal(b->servers[0].port, 9001);

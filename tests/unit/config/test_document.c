@@ -431,8 +431,8 @@ static void each_failed_allocation_of_a_change_is_survived(void **state)
                                             CONFIG_EDIT_MERGE};
     static const char *const values[] = {
         "{\"x\": [1, \"two\"]}", "",
-        "[{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/b\"},"
-        " {\"op\": \"move\", \"from\": \"/a/c\", \"path\": \"/l/0\"}]",
+        ("[{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/b\"},"
+         " {\"op\": \"move\", \"from\": \"/a/c\", \"path\": \"/l/0\"}]"),
         "{\"a\": {\"c\": null}}"};
     struct config_document *d = parse("{\"a\": {\"c\": \"text\"}, \"l\": [1, 2.5]}");
 
