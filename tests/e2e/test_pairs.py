@@ -75,7 +75,7 @@ def proxy(start_module, certs, seen):
     def server(*options):
         # A window that is given back as the application reads, and one connection for everything.
         handler = serve(dispatch, *options, auto_window=False, connection_window=1 << 30)
-        return [start_module.backend(handler).address]
+        return [start_module.backend(handler, receive_buffer=262144).address]
     backends = {
         "h1": {"servers": server()},
         "h2c": {"servers": server("h2c"), "protocol": "h2c"},

@@ -139,7 +139,8 @@ class Backend:
     """Listens from the start; close() ends it and every connection. Errors of handlers are kept in
     `errors` and are the test's failure (see conftest.py)."""
 
-    def __init__(self, handler, host: str = "127.0.0.1", backlog: int = 1024):
+    def __init__(self, handler, host: str = "127.0.0.1", backlog: int = 1024,
+                 receive_buffer: int = 0):
         self.handler = handler
         self.requests = []
         self.connections = []
@@ -148,6 +149,8 @@ class Backend:
         self._closing = False
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, 0), family=family, backlog=backlog)
+        if receive_buffer:  # else the system's, which may grow to megabytes
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         port = listener.getsockname()[1]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._listeners = []
