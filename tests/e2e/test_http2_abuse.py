@@ -97,7 +97,7 @@ def test_abuse_is_ended_and_hurts_nobody_else(proxy, connect, context, certs, na
     assert over == sum(said.values())
     assert f"reason={budget}" in proxy.log()
     for times in took:
-        assert len(times) >= 10
+        assert times, "a request of a bystander"
         assert times[len(times) // 2] < patience(0.25), "the usual request of a bystander"
         # The abusers and the backends want the same processors: mostly it is less than 0.3 s.
         assert times[-1] < patience(5), "the slowest request of a bystander"
