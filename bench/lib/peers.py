@@ -297,6 +297,7 @@ class Sallyport(Peer):
     name, program = "sallyport", "sallyport"
     version_args = ["version"]
     ssl_per_worker = 1
+    reload_signal = signal.SIGHUP
 
     def __init__(self, program, settings=()):
         self._path = program

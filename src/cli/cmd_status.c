@@ -113,9 +113,11 @@ static void show_handshakes(const json_t *s)
                  json_number_value(json_object_get(h, "cpu_us_per_resumed")),
                  (unsigned long long)number(h, "failed"), (unsigned long long)number(h, "waiting"),
                  flag(h, "accept_paused") ? ", accepting rests" : "");
-    (void)printf("%-12s dropped: %llu waited too long, %llu had left, %llu too many of an address, "
-                 "%llu too often; accepting rested %llu times, %llu ms\n",
+    (void)printf("%-12s dropped: %llu waited too long, %llu had left, %llu refused in a lasting "
+                 "overload, %llu too many of an address, %llu too often; accepting rested %llu "
+                 "times, %llu ms\n",
                  "", (unsigned long long)number(d, "late"), (unsigned long long)number(d, "gone"),
+                 (unsigned long long)number(d, "shed"),
                  (unsigned long long)number(d, "at_once_of_address"),
                  (unsigned long long)number(d, "rate_of_address"),
                  (unsigned long long)number(h, "accept_pauses"),
