@@ -34,6 +34,11 @@ static json_t *pattern(const char *regex)
     return with(json_object(), "pattern", json_string(regex));
 }
 
+static json_t *text_like(const char *regex)
+{
+    return with(of_type("string"), "pattern", json_string(regex));
+}
+
 static json_t *pair(json_t *a, json_t *b)
 {
     json_t *list = json_array();
@@ -51,6 +56,16 @@ static json_t *any_of(json_t *a, json_t *b)
 static json_t *ref_to(const char *name)
 {
     return with(json_object(), "$ref", json_sprintf("#/$defs/%s", name));
+}
+
+/* Of keys that stand beside it: strict validators want them named again where they are required. */
+static json_t *requiring(json_t *names)
+{
+    json_t *properties = json_object(), *name;
+    size_t i;
+
+    json_array_foreach(names, i, name)(void) with(properties, json_string_value(name), json_true());
+    return with(with(json_object(), "properties", properties), "required", names);
 }
 
 /* ---- Values ---- */
@@ -152,7 +167,7 @@ static json_t *value_of(struct schema *s, const struct conf_row *row)
     case CONF_STRING: return text(row->kind);
     case CONF_PATH:
     case CONF_REF: return some_text();
-    case CONF_MODE: return or_expansion(pattern("^0[0-7]{1,4}$"));
+    case CONF_MODE: return or_expansion(text_like("^0[0-7]{1,4}$"));
     case CONF_ENUM: return or_expansion(words_of(row));
     case CONF_FLAGS: return list_of(row, or_expansion(words_of(row)));
     case CONF_STRINGS: return list_of(row, text(row->kind));
@@ -221,7 +236,7 @@ static void add_only_with(json_t *object, const struct conf_table *table)
     json_t *needs_flag = json_array();
     (void)json_array_append_new(needs_flag, json_string(flag));
     json_t *off = with(json_object(), "properties", without);
-    json_t *on = with(json_object(), "required", required);
+    json_t *on = requiring(required);
     (void)with(object, "if", with(is_off, "required", needs_flag));
     (void)with(object, "then", by_default ? off : on);
     (void)with(object, "else", by_default ? on : off);
@@ -237,7 +252,7 @@ static void add_choice(json_t *object, const struct conf_table *table)
         if (!table->rows[i].choice)
             continue;
         (void)json_array_append_new(name, json_string(table->rows[i].name));
-        (void)json_array_append_new(choices, with(json_object(), "required", name));
+        (void)json_array_append_new(choices, requiring(name));
     }
     if (json_array_size(choices) > 0)
         (void)with(object, "oneOf", choices);
@@ -293,8 +308,7 @@ static void make(void *arg)
     s->defs = json_object();
     (void)with(s->root, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     (void)with(s->root, "title", json_string("Configuration of sallyport"));
-    (void)with(s->defs, EXPANSION,
-               with(pattern("\\$\\{(ENV|FILE):[^}]+\\}"), "type", json_string("string")));
+    (void)with(s->defs, EXPANSION, text_like("\\$\\{(ENV|FILE):[^}]+\\}"));
     fill_object(s, s->root, &conf_config_table);
     (void)with(json_object_get(s->root, "properties"), CONF_SCHEMA,
                with(of_type("string"), "description",

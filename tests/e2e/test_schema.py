@@ -36,6 +36,32 @@ def test_it_is_a_schema_and_the_one_that_is_checked_in(schema):
         "tools/check-docs.sh --update writes it anew"
 
 
+def parts(schema, inherited=None):
+    """(part, its type) of everything in it that is a schema itself."""
+    if not isinstance(schema, dict):
+        return
+    kind = schema.get("type", inherited)
+    yield schema, kind
+    for key in ("properties", "patternProperties", "$defs"):
+        for part in schema.get(key, {}).values():
+            yield from parts(part)
+    for key in ("items", "additionalProperties"):
+        yield from parts(schema.get(key))
+    yield from parts(schema.get("propertyNames"), "string")
+    for part in (*schema.get("anyOf", []), *schema.get("oneOf", []),
+                 *(schema.get(key) for key in ("if", "then", "else"))):
+        yield from parts(part, kind)
+
+
+def test_strict_validators_take_it(schema):
+    """ajv refuses a schema, in its strict mode, whose keywords do not go with a type, and one that
+    requires what it does not name."""
+    for part, kind in parts(schema):
+        assert "pattern" not in part or kind == "string", part
+        assert "minimum" not in part or kind == "integer", part
+        assert set(part.get("required", [])) <= set(part.get("properties", {})), part
+
+
 @pytest.mark.parametrize("path", [p for p in GOOD if p.name != "sallyport.schema.json"],
                          ids=lambda p: p.stem)
 def test_every_configuration_in_conf_is_taken(complaints, path):
