@@ -1,4 +1,6 @@
 """The control socket, as curl and the commands use it."""
+import contextlib
+import http.client
 import json
 import socket
 import subprocess
@@ -53,6 +55,23 @@ class Control:
             fields["Content-Length"] = str(len(body))
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return Answer(self.raw(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b"")))
+
+    @contextlib.contextmanager
+    def keep(self):
+        """ask(target, method, value, content_type), which returns the status: all requests over one
+        connection."""
+        kept = http.client.HTTPConnection("localhost")
+        kept.sock = self.connect()
+
+        def ask(target, method, value, content_type="application/json"):
+            kept.request(method, target, json.dumps(value), {"Content-Type": content_type})
+            answer = kept.getresponse()
+            answer.read()
+            return answer.status
+        try:
+            yield ask
+        finally:
+            kept.close()
 
     def command(self, *arguments: str, **options) -> subprocess.CompletedProcess:
         """sallyport ARGUMENTS --socket PATH"""
