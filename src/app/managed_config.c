@@ -175,11 +175,12 @@ static bool record_first(struct changing *c)
            fail_recording(c);
 }
 
-/* Of the file as it is now; 0: it cannot be read. */
-static uint64_t hash_of_file(const struct config *config)
+/* Of the file as it is now. One that cannot be read, by the user that the process became perhaps,
+ * is taken for what it was: a start that can read it finds out if it was changed. */
+static uint64_t hash_of_file(const struct managed_config *m, const struct config *config)
 {
     struct config_problems problems;
-    uint64_t hash = 0;
+    uint64_t hash = m->file_hash;
 
     config_problems_init(&problems);
     struct config_document *d =
@@ -194,8 +195,9 @@ static uint64_t hash_of_file(const struct config *config)
 static bool record(struct changing *c, int64_t confirm_by_ms)
 {
     struct managed_config *m = c->managed;
-    struct revision_new new = {
-        .document = c->to->document, .author = c->change->author, .file_hash = hash_of_file(c->to)};
+    struct revision_new new = {.document = c->to->document,
+                               .author = c->change->author,
+                               .file_hash = hash_of_file(m, c->to)};
     uint64_t number;
 
     if (!record_first(c))
@@ -428,6 +430,7 @@ static bool choose(struct server *s)
     struct revision_info info;
     bool ok = true;
 
+    m->file_hash = file;
     if (m->state.current == 0)
         return true;
     if (revisions_read(&m->revisions, m->state.current, &info, &d) != SP_OK)
@@ -462,4 +465,12 @@ bool managed_config_open(struct server *s)
 void managed_config_close(struct server *s)
 {
     revisions_fini(&s->managed.revisions);
+}
+
+void managed_config_give(struct server *s, uid_t uid, gid_t gid)
+{
+    struct revisions *r = &s->managed.revisions;
+
+    if (revisions_give(r, uid, gid) != SP_OK)
+        LOG_WARN(APP, "revisions cannot be kept by the user that the program becomes: %s", r->why);
 }

@@ -23,6 +23,7 @@ struct managed_config {
     struct revisions revisions;
     struct revision_state state; /* of what runs; current 0: what the file said, never recorded */
     struct continuation timer;   /* a confirmation that did not come */
+    uint64_t file_hash;          /* of the file, when the program read it at its start */
 };
 
 /* Before the server starts: which configuration it starts with. What waits for a confirmation is
@@ -30,6 +31,9 @@ struct managed_config {
  * revision. May replace s->config. False: told why the server cannot start. */
 bool managed_config_open(struct server *s);
 void managed_config_close(struct server *s);
+/* Before the process becomes another user: what it keeps revisions in becomes theirs. That it
+ * cannot be is told in the log; changes will say so again. */
+void managed_config_give(struct server *s, uid_t uid, gid_t gid);
 
 enum managed_status {
     MANAGED_OK,

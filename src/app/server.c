@@ -192,10 +192,12 @@ static bool find_user(const struct server *s, struct privileges *user)
     return server_refuse(s, "/user: " VIEW_FMT ": %s", VIEW_ARG(name), reason);
 }
 
-static bool become_user(const struct server *s, const struct privileges *user)
+static bool become_user(struct server *s, const struct privileges *user)
 {
     const char *reason = "";
 
+    if (user->change)
+        managed_config_give(s, user->uid, user->gid);
     if (s->config->user.len == 0 || privileges_drop(user, &reason) == SP_OK)
         return true;
     return server_refuse(s, "/user: " VIEW_FMT ": %s", VIEW_ARG(s->config->user), reason);

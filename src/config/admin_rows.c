@@ -24,7 +24,7 @@ static const struct conf_row rows[] = {
     {CONF_TOUCHES(PROCESS),
      CONF_ROW_PATH(S, "state", state,
         "Folder that the program keeps the configurations in that were applied while it ran. It is "
-        "made when it is needed, and has to be writable for the user that the program runs as."),
+        "made when it is needed, at the start if the program becomes another user, who is given it."),
         .def_note = "beside the file, with \".revisions\" for its \".json\""},
     {CONF_TOUCHES(PROCESS),
      CONF_ROW_INT(S, "keep_revisions", keep_revisions, 2, 100000, 100, "revisions",

@@ -1,5 +1,6 @@
 #include "config_file.h"
 #include "revision_file.h"
+#include "revisions_folder.h"
 
 #include <sallyport/base/clock.h>
 #include <sallyport/config/revisions.h>
@@ -16,12 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CURRENT        "current"
-#define NEW            "new.tmp" /* one name is enough: who writes holds the lock */
-#define LOCK           "lock"
-#define LOCK_MS        2000 /* how long another process is waited for... */
-#define LOCK_STEP      20   /* ...asking again after so long */
-#define NAME_MAX_BYTES 32
+#define LOCK_MS   2000 /* how long another process is waited for... */
+#define LOCK_STEP 20   /* ...asking again after so long */
 
 bool revisions_init(struct revisions *r, const char *folder, uint32_t keep)
 {
@@ -35,55 +32,7 @@ void revisions_fini(struct revisions *r)
     *r = (struct revisions){0};
 }
 
-/* ---- Saying why ---- */
-
-SP_PRINTF(3, 4)
-static enum sp_err fail(struct revisions *r, enum sp_err err, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(r->why, sizeof(r->why), fmt, args);
-    va_end(args);
-    return err;
-}
-
-static enum sp_err fail_nomem(struct revisions *r)
-{
-    return fail(r, SP_NOMEM, "out of memory");
-}
-
-/* With what errno says. */
-static enum sp_err fail_call(struct revisions *r, const char *what, const char *name)
-{
-    int error_number = errno;
-    char reason[100];
-
-    if (error_number == ENOMEM)
-        return fail_nomem(r);
-    return fail(r, SP_SYSCALL, "cannot %s %s%s%s: %s", what, r->folder, name[0] == '\0' ? "" : "/",
-                name, strerror_r(error_number, reason, sizeof(reason)));
-}
-
 /* ---- The folder ---- */
-
-/* It and what is above it; fine if it is there. */
-static enum sp_err make_folder(struct revisions *r)
-{
-    for (char *slash = strchr(r->folder + 1, '/');; slash = strchr(slash + 1, '/')) {
-        int made;
-
-        if (slash != NULL)
-            *slash = '\0';
-        made = mkdir(r->folder, slash == NULL ? 0700 : 0755);
-        if (slash != NULL)
-            *slash = '/';
-        if (made != 0 && errno != EEXIST)
-            return fail_call(r, "make", "");
-        if (slash == NULL)
-            return SP_OK;
-    }
-}
 
 /* -1: r->why says it. */
 static int open_folder(struct revisions *r)
@@ -91,7 +40,7 @@ static int open_folder(struct revisions *r)
     int fd = open(r->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
-        (void)fail_call(r, "open", "");
+        (void)revisions_fail_call(r, "open", "");
     return fd;
 }
 
@@ -113,20 +62,20 @@ struct writer {
 
 static enum sp_err writer_open(struct revisions *r, struct writer *w)
 {
-    enum sp_err err = make_folder(r);
+    enum sp_err err = revisions_make_folder(r);
 
     if (err != SP_OK)
         return err;
     w->folder_fd = open_folder(r);
     if (w->folder_fd < 0)
         return SP_SYSCALL;
-    w->lock_fd = openat(w->folder_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    w->lock_fd = openat(w->folder_fd, REVISIONS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (w->lock_fd < 0) {
-        err = fail_call(r, "open", LOCK);
+        err = revisions_fail_call(r, "open", REVISIONS_LOCK);
         goto close_folder;
     }
     if (!wait_for_lock(w->lock_fd)) {
-        err = fail(r, SP_LIMIT, "another process writes to %s", r->folder);
+        err = revisions_fail(r, SP_LIMIT, "another process writes to %s", r->folder);
         goto close_lock;
     }
     return SP_OK;
@@ -166,36 +115,20 @@ static enum sp_err write_whole(struct revisions *r, const struct writer *w, cons
     int fd;
 
     if (b->nomem)
-        return fail_nomem(r);
-    fd = openat(w->folder_fd, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        return revisions_fail_nomem(r);
+    fd = openat(w->folder_fd, REVISIONS_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        return fail_call(r, "make", NEW);
+        return revisions_fail_call(r, "make", REVISIONS_NEW);
     if (!write_all(fd, conf_buf_view(b)) || fsync(fd) != 0)
-        err = fail_call(r, "write", name);
+        err = revisions_fail_call(r, "write", name);
     if (close(fd) != 0 && err == SP_OK)
-        err = fail_call(r, "write", name);
-    if (err == SP_OK &&
-        (renameat(w->folder_fd, NEW, w->folder_fd, name) != 0 || fsync(w->folder_fd) != 0))
-        err = fail_call(r, "write", name);
+        err = revisions_fail_call(r, "write", name);
+    if (err == SP_OK && (renameat(w->folder_fd, REVISIONS_NEW, w->folder_fd, name) != 0 ||
+                         fsync(w->folder_fd) != 0))
+        err = revisions_fail_call(r, "write", name);
     if (err != SP_OK)
-        (void)unlinkat(w->folder_fd, NEW, 0);
+        (void)unlinkat(w->folder_fd, REVISIONS_NEW, 0);
     return err;
-}
-
-static void name_of(uint64_t number, char name[NAME_MAX_BYTES])
-{
-    (void)snprintf(name, NAME_MAX_BYTES, "%08" PRIu64 ".json", number);
-}
-
-/* 0: not the name of a revision. */
-static uint64_t number_of(const char *name)
-{
-    char again[NAME_MAX_BYTES];
-    char *end;
-    uint64_t number = strtoull(name, &end, 10);
-
-    name_of(number, again);
-    return strcmp(again, name) == 0 ? number : 0;
 }
 
 /* ---- Which one holds ---- */
@@ -210,10 +143,10 @@ static enum sp_err read_text(struct revisions *r, const char *name, struct confi
     path = arena_printf(&arena, "%s/%s", r->folder, name);
     errno = 0;
     if (path.p == NULL)
-        err = fail_nomem(r);
+        err = revisions_fail_nomem(r);
     else if (!config_file_read(path.p, file))
-        err = fail(r, errno == ENOENT ? SP_NOT_FOUND : SP_SYSCALL, "%.120s: %.100s", path.p,
-                   file->error);
+        err = revisions_fail(r, errno == ENOENT ? SP_NOT_FOUND : SP_SYSCALL, "%.120s: %.100s",
+                             path.p, file->error);
     arena_fini(&arena);
     return err;
 }
@@ -221,7 +154,7 @@ static enum sp_err read_text(struct revisions *r, const char *name, struct confi
 enum sp_err revisions_state(struct revisions *r, struct revision_state *out)
 {
     struct config_file file = {0};
-    enum sp_err err = read_text(r, CURRENT, &file);
+    enum sp_err err = read_text(r, REVISIONS_CURRENT, &file);
 
     if (err == SP_NOT_FOUND) {
         *out = (struct revision_state){0};
@@ -232,9 +165,9 @@ enum sp_err revisions_state(struct revisions *r, struct revision_state *out)
     err = revision_state_read(file.text, out);
     config_file_free(&file);
     if (err == SP_NOMEM)
-        return fail_nomem(r);
+        return revisions_fail_nomem(r);
     if (err != SP_OK)
-        return fail(r, err, "%.150s/" CURRENT " is damaged", r->folder);
+        return revisions_fail(r, err, "%.150s/" REVISIONS_CURRENT " is damaged", r->folder);
     return SP_OK;
 }
 
@@ -245,7 +178,7 @@ static enum sp_err write_state(struct revisions *r, const struct writer *w,
     enum sp_err err;
 
     revision_state_write(&b, state);
-    err = write_whole(r, w, CURRENT, &b);
+    err = write_whole(r, w, REVISIONS_CURRENT, &b);
     conf_buf_fini(&b);
     return err;
 }
@@ -255,11 +188,11 @@ static enum sp_err write_state(struct revisions *r, const struct writer *w,
 static enum sp_err say_unreadable(struct revisions *r, uint64_t number, enum sp_err err)
 {
     if (err == SP_NOMEM)
-        return fail_nomem(r);
+        return revisions_fail_nomem(r);
     if (err == SP_NOT_FOUND)
-        return fail(r, err, "there is no revision %" PRIu64, number);
+        return revisions_fail(r, err, "there is no revision %" PRIu64, number);
     if (err == SP_INVALID)
-        return fail(r, err, "revision %" PRIu64 " is damaged", number);
+        return revisions_fail(r, err, "revision %" PRIu64 " is damaged", number);
     return err;
 }
 
@@ -267,10 +200,10 @@ enum sp_err revisions_read(struct revisions *r, uint64_t number, struct revision
                            struct config_document **document)
 {
     struct config_file file = {0};
-    char name[NAME_MAX_BYTES];
+    char name[REVISION_NAME_MAX];
     enum sp_err err;
 
-    name_of(number, name);
+    revision_name(number, name);
     err = read_text(r, name, &file);
     if (err != SP_OK)
         return say_unreadable(r, number, err);
@@ -295,7 +228,7 @@ static bool read_info(int folder_fd, const char *name, struct revision_info *inf
     n = read(fd, head, sizeof(head));
     (void)close(fd);
     return n > 0 && revision_read_info((struct view){head, (size_t)n}, info) == SP_OK &&
-           info->number == number_of(name);
+           info->number == revision_number(name);
 }
 
 /* Calls `each` with the name of every revision up to the current one. */
@@ -307,9 +240,9 @@ static enum sp_err walk(struct revisions *r, uint64_t current,
     struct dirent *entry;
 
     if (dir == NULL)
-        return errno == ENOENT ? SP_OK : fail_call(r, "open", "");
+        return errno == ENOENT ? SP_OK : revisions_fail_call(r, "open", "");
     while (err == SP_OK && (entry = readdir(dir)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
-        uint64_t number = number_of(entry->d_name);
+        uint64_t number = revision_number(entry->d_name);
 
         if (number != 0 && number <= current)
             err = each(arg, dirfd(dir), entry->d_name);
@@ -357,7 +290,7 @@ enum sp_err revisions_list(struct revisions *r, struct revision_info **out, size
         err = walk(r, state.current, list_one, &l);
     if (err != SP_OK) {
         free(l.v);
-        return err == SP_NOMEM ? fail_nomem(r) : err;
+        return err == SP_NOMEM ? revisions_fail_nomem(r) : err;
     }
     if (l.n > 0)
         qsort(l.v, l.n, sizeof(*l.v), newest_first);
@@ -375,7 +308,7 @@ struct pruning {
 static enum sp_err prune_one(void *arg, int folder_fd, const char *name)
 {
     const struct pruning *p = arg;
-    uint64_t number = number_of(name);
+    uint64_t number = revision_number(name);
 
     if (number < p->below && number != p->except)
         (void)unlinkat(folder_fd, name, 0);
@@ -404,12 +337,12 @@ static enum sp_err write_revision(struct revisions *r, const struct writer *w,
                                  .hash = config_document_hash(new->document),
                                  .file_hash = new->file_hash};
     struct conf_buf b = {0};
-    char name[NAME_MAX_BYTES];
+    char name[REVISION_NAME_MAX];
     enum sp_err err;
 
     revision_comment(new->author.comment, info.comment);
     revision_write(&b, &info, new->document);
-    name_of(number, name);
+    revision_name(number, name);
     err = write_whole(r, w, name, &b);
     conf_buf_fini(&b);
     return err;
@@ -425,8 +358,8 @@ static enum sp_err add(struct revisions *r, const struct writer *w, const struct
     if (err != SP_OK)
         return err;
     if (state.current != new->expected)
-        return fail(r, SP_LIMIT, "revision %" PRIu64 " is the current one, not %" PRIu64,
-                    state.current, new->expected);
+        return revisions_fail(r, SP_LIMIT, "revision %" PRIu64 " is the current one, not %" PRIu64,
+                              state.current, new->expected);
     err = write_revision(r, w, new, state.current + 1);
     if (err != SP_OK)
         return err;
@@ -461,10 +394,10 @@ static enum sp_err confirm(struct revisions *r, const struct writer *w, uint64_t
     if (err != SP_OK)
         return err;
     if (state.current != number)
-        return fail(r, SP_LIMIT, "revision %" PRIu64 " is the current one, not %" PRIu64,
-                    state.current, number);
+        return revisions_fail(r, SP_LIMIT, "revision %" PRIu64 " is the current one, not %" PRIu64,
+                              state.current, number);
     if (state.back_to == 0)
-        return fail(r, SP_NOT_FOUND, "nothing waits for a confirmation");
+        return revisions_fail(r, SP_NOT_FOUND, "nothing waits for a confirmation");
     state.back_to = 0;
     state.confirm_by_ms = 0;
     return write_state(r, w, &state);

@@ -2,10 +2,14 @@
 import json
 import os
 import pty
+import pwd
 import re
 import signal
+import stat
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from helpers.backend import answering
@@ -282,6 +286,62 @@ def test_a_disk_that_takes_no_more(proxy, connect):
 
     assert answer.status == 507 and "cannot be recorded" in answer.json()["detail"]
     assert says(connect, proxy) == "one"
+
+
+# ---- As another user ----
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+
+
+@pytest.fixture
+def state():
+    """A folder in one that everybody can reach, not made yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder) / "state"
+
+
+def as_nobody(start, state):
+    return start.proxy(routes=[fixed("one")], user="nobody",
+                       admin={"socket": str(state.parent / "sock"), "state": str(state)})
+
+
+@needs_root
+def test_another_user_keeps_revisions(start, connect, state):
+    """One that cannot even read the file."""
+    proxy = as_nobody(start, state)
+    assert change(proxy, "PUT", "/config/routes/0/respond/text", "two").status == 200
+    proxy.stop()
+    proxy = again(start, proxy)
+
+    assert says(connect, proxy) == "two"
+    assert change(proxy, "PUT", "/config/routes/0/respond/text", "three").status == 200
+    nobody = pwd.getpwnam("nobody")
+    assert {file.stat().st_uid for file in (state, *state.iterdir())} == {nobody.pw_uid}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+@needs_root
+def test_what_was_written_before_the_user_changed_is_given_too(start, connect, state):
+    proxy = as_nobody(start, state)
+    change(proxy, "PUT", "/config/routes/0/respond/text?confirm=1h", "two")
+    proxy.signal(signal.SIGKILL)
+    proxy.stop(expected=-signal.SIGKILL)
+    proxy = again(start, proxy)
+
+    assert says(connect, proxy) == "one" and len(revisions(proxy)) == 3
+    assert change(proxy, "PUT", "/config/routes/0/respond/text", "three").status == 200
+
+
+@needs_root
+def test_a_folder_with_something_else_is_not_given_away(start, state):
+    state.mkdir()
+    (state / "other").write_text("")
+    proxy = as_nobody(start, state)
+
+    proxy.wait_log("warn app revisions cannot be kept .* holds something else: other")
+    assert change(proxy, "PUT", "/config/routes/0/respond/text", "two").status == 507
+    assert (state.stat().st_uid, (state / "other").stat().st_uid) == (0, 0)
 
 
 # ---- By SIGHUP ----

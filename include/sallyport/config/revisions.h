@@ -54,7 +54,8 @@ struct revisions {
     char why[256]; /* of the last call that failed, for a person */
 };
 
-/* Nothing is opened or written yet; the folder is made when the first revision is. */
+/* Nothing is opened or written yet; the folder is made when the first revision is, or given away.
+ */
 bool revisions_init(struct revisions *r, const char *folder, uint32_t keep) SP_MUST_CHECK;
 void revisions_fini(struct revisions *r);
 
@@ -66,6 +67,11 @@ void revisions_fini(struct revisions *r);
  *   SP_NOMEM */
 
 enum sp_err revisions_state(struct revisions *r, struct revision_state *out) SP_MUST_CHECK;
+
+/* Makes the folder, if it is missing, and gives it to another user together with its files, so that
+ * a process that becomes that user can go on. Only what is the caller's own so far is given away,
+ * and nothing of a folder that holds anything but revisions: SP_INVALID. */
+enum sp_err revisions_give(struct revisions *r, uid_t uid, gid_t gid) SP_MUST_CHECK;
 
 struct revision_new {
     const struct config_document *document;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -445,6 +446,30 @@ static void each_failed_allocation_is_survived(void **state)
     config_document_unref(d);
 }
 
+static void a_folder_is_given_to_who_goes_on_with_it(void **state)
+{
+    struct store *s = *state;
+    struct stat st;
+
+    assert_int_equal(revisions_give(&s->r, getuid(), getgid()), SP_OK);
+    assert_int_equal(stat(s->folder, &st), 0);
+    assert_int_equal(st.st_uid, getuid());
+    (void)added(s, "{}", 0);
+    assert_int_equal(revisions_give(&s->r, getuid(), getgid()), SP_OK);
+}
+
+static void a_folder_with_something_else_is_not_given_away(void **state)
+{
+    struct store *s = *state;
+    char name[100];
+
+    (void)added(s, "{}", 0);
+    (void)snprintf(name, sizeof(name), "%s/passwd", s->folder);
+    assert_int_equal(run("touch", name, NULL), 0);
+    assert_int_equal(revisions_give(&s->r, getuid(), getgid()), SP_INVALID);
+    assert_non_null(strstr(s->r.why, "holds something else: passwd"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -461,6 +486,8 @@ int main(void)
         TEST(a_write_that_fails_leaves_what_was),
         TEST(a_full_disk_leaves_what_was),
         TEST(a_kill_at_any_instant_leaves_one_whole),
+        TEST(a_folder_is_given_to_who_goes_on_with_it),
+        TEST(a_folder_with_something_else_is_not_given_away),
         TEST(each_failed_allocation_is_survived),
     };
 
