@@ -369,16 +369,22 @@ static void go_back(struct server *s)
     managed_outcome_fini(&o);
 }
 
-/* A timer of a confirmation that came, or of an earlier one, finds nothing to do. */
+/* A timer of a confirmation that came finds nothing to do. One that comes before the time does so
+ * again: it was an earlier confirmation's, or the two clocks differ, by their fraction of a
+ * millisecond or because somebody has set the one on the wall. */
 static int time_is_up(struct continuation *c, int event, void *data)
 {
     struct server *s = container_of(c, struct server, managed.timer);
     const struct revision_state *state = &s->managed.state;
+    int64_t left_ms;
 
     (void)event;
     (void)data;
     lock(s);
-    if (state->back_to != 0 && clock_wall_ms() >= state->confirm_by_ms)
+    left_ms = state->confirm_by_ms - clock_wall_ms();
+    if (state->back_to != 0 && left_ms > 0)
+        (void)set_timer(s, (uint64_t)left_ms);
+    else if (state->back_to != 0)
         go_back(s);
     unlock(s);
     return EVENT_DONE;
