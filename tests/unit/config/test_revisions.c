@@ -255,11 +255,13 @@ static void put(struct store *s, const char *name, const char *text)
 
 static void damage_is_told_and_left_out(void **state)
 {
-    static const char *const damaged[] = {
-        "", "{}", "{\n  \"document\": {}\n}\n", "{\n  \"revision\": 2,\n  \"document\": {}\n}\n",
+    static const char wrong_hash[] =
         "{\n  \"revision\": 2,\n  \"base\": 1,\n  \"time_ms\": 1,\n  \"uid\": 0,\n  \"pid\": 1,\n"
         "  \"hash\": \"0000000000000000\",\n  \"file_hash\": \"0000000000000000\",\n  \"comment\": "
-        "\"\",\n  \"name\": \"x\",\n  \"folder\": \"/\",\n  \"document\": {}\n}\n"};
+        "\"\",\n  \"name\": \"x\",\n  \"folder\": \"/\",\n  \"document\": {}\n}\n";
+    static const char *const damaged[] = {"", "{}", "{\n  \"document\": {}\n}\n",
+                                          "{\n  \"revision\": 2,\n  \"document\": {}\n}\n",
+                                          wrong_hash};
     struct store *s = *state;
     struct revision_info info;
     struct config_document *d;
