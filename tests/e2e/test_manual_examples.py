@@ -7,13 +7,10 @@ import subprocess
 import pytest
 from helpers.backend import answering
 from helpers.env import patience
-from helpers.manual import PAGES, TAG, Copy, Shell, answers, blocks, examples, free_port, same, \
-    without_warnings
+from helpers.manual import AMOUNT, BAD, PAGES, TAG, Copy, Shell, answers, blocks, examples, \
+    free_port, hold
 from helpers.proxy import wait_until
 
-# Amounts, and units that go with them.
-AMOUNT = (r"\d+(?:\.\d+)?(?: (?:[KMG]iB|B|us|ms|s|min|h|d)\b)?"
-          r"(?: \d+(?:\.\d+)? (?:[KMG]iB|B|us|ms|s|min|h|d)\b)*", "N")
 THREADS = (r"\bet_(net|ssl|task)=\d+", r"et_\1=N")
 CHECKED = ["changes.md", "configuration.md", "control.md", "getting-started.md", "http.md",
            "logs-and-metrics.md", "operations.md", "tls.md"]
@@ -22,13 +19,6 @@ CHECKED = ["changes.md", "configuration.md", "control.md", "getting-started.md",
 def test_no_page_with_examples_is_left_out():
     shown = [page.name for page in sorted(PAGES.glob("*.md")) if examples(page.name)]
     assert shown == CHECKED
-
-
-def hold(shell, command, printed, *marks, said=None):
-    """The line says what the page says that it says."""
-    said = shell.run(command) if said is None else said
-    assert same(without_warnings(said), *marks) == same(shell.moved(printed), *marks), command
-    shell.learn(printed, said)
 
 
 def inherited_port():
@@ -47,10 +37,6 @@ def test_changes(start, tmp_path):
     for command, printed in shown:
         hold(shell, command, printed)
     assert sum(len(TAG.findall(command)) for command, _ in shown) == 1
-
-
-BAD = ('{\n  "ports": {\n    "8443": { %s }\n  },\n  "routes": [{ "path": "/", "backend": "ap" }],\n'
-       '  "backends": { "app": { "servers": ["127.0.0.1:9001"] } }\n}\n')
 
 
 def test_configuration(tmp_path):

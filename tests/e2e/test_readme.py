@@ -3,7 +3,7 @@ import re
 
 import pytest
 from helpers.env import ROOT
-from helpers.manual import Copy
+from helpers.manual import AMOUNT, BAD, Copy, Shell, examples, hold
 
 README = ROOT / "README.md"
 
@@ -38,3 +38,21 @@ def test_websocket_and_grpc(copy):
 
     assert copy.run(websocket) == "hello\n"
     assert copy.run(grpc) == "hello\ngrpc-status 0\n"
+
+
+def test_lines_with_a_prompt(start, tmp_path):
+    backends = {"green": ["127.0.0.1:9001"], "blue": ["127.0.0.1:9002"]}
+    proxy = start.proxy(backends, admin={"socket": "run/sallyport.sock"},
+                        routes=[{"path": "/blue", "backend": "blue"}, {"backend": "green"}])
+    (tmp_path / "bad.json").write_text(BAD % '"bundels": ["site"]')
+    shell = Shell(tmp_path, {"conf/quickstart.json": str(proxy.config_path),
+                             "conf/run/sallyport.sock": proxy.control.path},
+                  {"SALLYPORT_SOCKET": proxy.control.path})
+    shown = examples("../../README.md")
+    assert len(shown) == 6
+
+    for command, printed in shown:
+        if printed:
+            hold(shell, command, printed, *([AMOUNT] if " status" in command else []))
+        else:  # too much to show
+            assert "sallyport_http_requests_total " in shell.run(command)

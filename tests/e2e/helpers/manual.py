@@ -11,6 +11,12 @@ from .env import BINARY, ROOT, patience
 from .proxy import wait_until
 
 PAGES = ROOT / "docs/manual"
+# Amounts, and units that go with them.
+AMOUNT = (r"\d+(?:\.\d+)?(?: (?:[KMG]iB|B|us|ms|s|min|h|d)\b)?"
+          r"(?: \d+(?:\.\d+)? (?:[KMG]iB|B|us|ms|s|min|h|d)\b)*", "N")
+# A configuration with mistakes; the port's are the test's.
+BAD = ('{\n  "ports": {\n    "8443": { %s }\n  },\n  "routes": [{ "path": "/", "backend": "ap" }],\n'
+       '  "backends": { "app": { "servers": ["127.0.0.1:9001"] } }\n}\n')
 TAG = re.compile(r'"(\d+-[0-9a-f]{16})"')
 
 
@@ -100,6 +106,16 @@ def same(text: str, *marks) -> str:
 def without_warnings(text: str) -> str:
     """Those of an example's own making are no part of what it shows."""
     return "".join(line for line in text.splitlines(True) if not line.startswith("warning:"))
+
+
+def hold(shell: Shell, command: str, printed: str, *marks, said: str = None):
+    """The line says what the page says that it says, down to a line of dots if there is one."""
+    said = shell.run(command) if said is None else said
+    if printed.endswith("\n...\n"):
+        printed = printed.removesuffix("...\n")
+        said = "".join(said.splitlines(True)[:printed.count("\n")])
+    assert same(without_warnings(said), *marks) == same(shell.moved(printed), *marks), command
+    shell.learn(printed, said)
 
 
 class Copy:
