@@ -46,6 +46,7 @@ struct ethread *net_placement_next(const struct net_placement *p)
     const struct thread_group *group = &core->ep->groups[core->et_net];
     uint32_t open[MAX_EVENT_THREADS];
 
+    SP_ASSERT(group->n > 0);
     for (int i = 0; i < group->n; i++)
         open[i] = atomic_load_explicit(&net_handler_of(core, group->threads[i])->n_open_now,
                                        memory_order_relaxed);

@@ -35,7 +35,7 @@ static uint16_t take_u16(struct view *rest)
 {
     struct view v = take(rest, 2);
 
-    if (v.len < 2)
+    if (v.p == NULL || v.len < 2)
         return 0;
     return (uint16_t)((uint8_t)v.p[0] << 8 | (uint8_t)v.p[1]);
 }

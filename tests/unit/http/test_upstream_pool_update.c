@@ -134,8 +134,9 @@ static void destroy_nothing(struct tls_client *client)
 /* Certificates may be other ones under the same names. */
 static void new_connections_are_secured_as_the_new_configuration_has_it(void **state)
 {
-    struct tls_client before = {.refs = 1, .destroy = destroy_nothing};
-    struct tls_client after = {.refs = 1, .destroy = destroy_nothing};
+    /* Let go of after the test. */
+    static struct tls_client before = {.refs = 1, .destroy = destroy_nothing};
+    static struct tls_client after = {.refs = 1, .destroy = destroy_nothing};
     struct pool_server *server;
 
     (void)state;
