@@ -7,6 +7,11 @@
 #include <stdio.h>
 
 extern int mi_version(void) __attribute__((weak));
+extern void mi_option_set(int option, long value) __attribute__((weak));
+
+/* enum mi_option_e of mimalloc.h: 2.0 has a switch, since 2.1 it is a delay, of which -1 is never.
+ */
+enum { OPTION_PURGE_DELAY = 15, OPTION_ALLOW_DECOMMIT = 22, VERSION_2_1 = 210 };
 
 static char version[16];
 
@@ -31,4 +36,14 @@ const char *allocator_version(void)
         return gnu_get_libc_version();
     (void)pthread_once(&once, format_version);
     return version;
+}
+
+void allocator_keep_memory(void)
+{
+    if (mi_version == NULL || mi_option_set == NULL)
+        return;
+    if (mi_version() < VERSION_2_1)
+        mi_option_set(OPTION_ALLOW_DECOMMIT, 0);
+    else
+        mi_option_set(OPTION_PURGE_DELAY, -1);
 }

@@ -193,7 +193,8 @@ static inline void wire_post(uint32_t id, const char *path, const char *length)
 
 /* ---- Hearing ---- */
 
-SP_PRINTF(1, 2) static inline void wire_note(const char *fmt, ...)
+static inline void wire_note(const char *fmt, ...) SP_PRINTF(1, 2);
+static inline void wire_note(const char *fmt, ...)
 {
     size_t n = strlen(wire.log);
     va_list ap;
