@@ -1,6 +1,7 @@
 /* nghttp2 as this program wants it: options, memory, errors. */
 #include "http2_library.h"
 
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,10 +42,110 @@ static struct piece *reserve_take(size_t size)
     return piece;
 }
 
+/* ---- Pieces that come again ---- */
+
+/* For each request nghttp2 asks for the same few sizes and lets go of them: they are kept by the
+ * thread, so that in the steady state nothing is allocated. Sizes are rounded up to classes. Not
+ * with sanitizers, which shall see each piece come and go. */
+enum { CLASS_BYTES = 64, N_CLASSES = 33 };
+#ifdef SALLYPORT_SANITIZED
+#define KEPT_MAX_BYTES ((size_t)0)
+#else
+#define KEPT_MAX_BYTES ((size_t)262144)
+#endif
+
+/* What a kept piece holds. */
+struct kept_link {
+    struct piece *next;
+};
+
+static _Thread_local struct kept {
+    struct piece *first[N_CLASSES];
+    size_t bytes;
+    bool registered; /* for the thread's end */
+} kept;
+
+static pthread_key_t kept_key;
+static bool kept_key_made;
+
+static size_t class_of(size_t size)
+{
+    return size == 0 ? 1 : (size + CLASS_BYTES - 1) / CLASS_BYTES;
+}
+
+static struct kept_link *link_of(struct piece *piece)
+{
+    return (void *)(piece + 1);
+}
+
+/* The thread ends. */
+static void kept_free(void *arg)
+{
+    struct kept *k = arg;
+
+    for (size_t c = 0; c < N_CLASSES; c++) {
+        while (k->first[c] != NULL) {
+            struct piece *piece = k->first[c];
+
+            k->first[c] = link_of(piece)->next;
+            free(piece);
+        }
+    }
+    k->bytes = 0;
+}
+
+void http2_memory_trim(void)
+{
+    kept_free(&kept);
+}
+
+static void make_key(void)
+{
+    kept_key_made = pthread_key_create(&kept_key, kept_free) == 0;
+}
+
+/* Will somebody free what this thread keeps? */
+static bool kept_is_registered(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    if (!kept.registered) {
+        (void)pthread_once(&once, make_key);
+        kept.registered = kept_key_made && pthread_setspecific(kept_key, &kept) == 0;
+    }
+    return kept.registered;
+}
+
+/* False: it is not kept. */
+static bool keep(struct piece *piece)
+{
+    size_t c = class_of(piece->size), bytes = c * CLASS_BYTES;
+
+    if (c >= N_CLASSES || kept.bytes + bytes > KEPT_MAX_BYTES || !kept_is_registered())
+        return false;
+    link_of(piece)->next = kept.first[c];
+    kept.first[c] = piece;
+    kept.bytes += bytes;
+    return true;
+}
+
+static struct piece *piece_new(size_t size)
+{
+    size_t c = class_of(size);
+    struct piece *piece = c < N_CLASSES ? kept.first[c] : NULL;
+
+    if (piece == NULL)
+        return malloc(sizeof(*piece) + (c < N_CLASSES ? c * CLASS_BYTES : size));
+    kept.first[c] = link_of(piece)->next;
+    kept.bytes -= c * CLASS_BYTES;
+    return piece;
+}
+
 static void piece_free(struct piece *piece)
 {
     if (!is_reserved(piece)) {
-        free(piece);
+        if (!keep(piece))
+            free(piece);
         return;
     }
     if (--reserve.n_pieces == 0)
@@ -58,7 +159,7 @@ static void *memory_malloc(size_t size, void *user)
 
     if (size > SIZE_MAX / 2)
         return NULL;
-    piece = malloc(sizeof(*piece) + size);
+    piece = piece_new(size);
     m->failed = m->failed || piece == NULL || m->used_bytes + size > m->max_bytes;
     if (piece == NULL)
         piece = reserve_take(sizeof(*piece) + size);

@@ -29,6 +29,8 @@ struct http2_memory {
     bool failed;
 };
 void http2_memory_init(struct http2_memory *m, size_t max_bytes);
+/* Frees what this thread keeps of pieces that come again; its end does the same. */
+void http2_memory_trim(void);
 
 /* A session of either side over `callbacks`, which are copied. `user` goes to each of them.
  * SP_NOMEM: none was made. End it with nghttp2_session_del(). */

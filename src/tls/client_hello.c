@@ -28,7 +28,7 @@ static uint16_t take_u8(struct view *rest)
 {
     struct view v = take(rest, 1);
 
-    return v.len < 1 ? 0 : (uint8_t)v.p[0];
+    return v.p == NULL || v.len < 1 ? 0 : (uint8_t)v.p[0];
 }
 
 static uint16_t take_u16(struct view *rest)
