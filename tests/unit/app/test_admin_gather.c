@@ -105,9 +105,22 @@ static void one_that_is_late_is_left_out_and_answers_into_its_own_memory(void **
     atomic_store(&released, true); /* ASan and the leak check see the rest */
 }
 
+/* Each thread has begun and has taken what it needs: from here on only this one allocates. */
+static void wait_for_all(void)
+{
+    int question = 1;
+    struct admin_gather *g =
+        admin_gather_new(fx.core, sizeof(struct part), &question, sizeof(question), part_fini);
+
+    assert_non_null(g);
+    assert_true(admin_gather_run(g, answer, 60000));
+    admin_gather_unref(g);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
+    wait_for_all();
     for (unsigned nth = 0;; nth++) {
         failing_alloc_arm(nth);
         struct admin_gather *g = admin_gather_new(fx.core, sizeof(struct part), "", 1, part_fini);
