@@ -65,11 +65,18 @@ static void note_shed(struct net_handler *nh)
                         handshake_queue_wait_us(&nh->handshakes, now_us), now_us);
 }
 
+/* Who resumes was here before, and a backdoor is the way in when the rest is full. */
+static bool is_shed(const struct net_vconnection *vc)
+{
+    return vc->turn.kind == HANDSHAKE_FULL && !vc->accept->options.accept.backdoor &&
+           handshake_shed_refuses(&vc->nh->shed);
+}
+
 void net_handshake_wants_turn(struct net_vconnection *vc)
 {
     struct net_handler *nh = vc->nh;
 
-    if (vc->turn.kind == HANDSHAKE_FULL && handshake_shed_refuses(&nh->shed)) {
+    if (is_shed(vc)) {
         net_admission_shed(nh);
         vc->err = SP_TLS_TIMEOUT;
         net_vc_do_io_close(vc, VC_CLOSE_ABORT);

@@ -254,6 +254,26 @@ static void under_lasting_overload_who_comes_with_a_hello_is_reset(void **state)
     waiters_close(&w);
 }
 
+static void a_backdoor_is_open_under_lasting_overload(void **state)
+{
+    struct waiters w;
+    uint64_t before;
+    int fd;
+
+    (void)state;
+    shed_begins(&w);
+    before = stats().shed;
+    script.n_destroyed = 0;
+    f.listener.options.accept.backdoor = true;
+    (void)accept_fake(&user, &fd);
+    peer_says(fd, "hello");
+    net_fixture_turn(&f);
+    assert_int_equal(script.n_destroyed, 0);
+    assert_int_equal(stats().shed - before, 0);
+    (void)close(fd);
+    waiters_close(&w);
+}
+
 static void under_lasting_overload_newcomers_are_not_even_looked_at(void **state)
 {
     struct net_accept_options o = {
@@ -479,6 +499,7 @@ int main(void)
         OVERLOAD_TEST(an_overload_is_over_a_second_after_the_last_wait),
         OVERLOAD_TEST(what_a_thread_does_can_be_seen_from_another),
         OVERLOAD_TEST(under_lasting_overload_who_comes_with_a_hello_is_reset),
+        OVERLOAD_TEST(a_backdoor_is_open_under_lasting_overload),
         OVERLOAD_TEST(under_lasting_overload_newcomers_are_not_even_looked_at),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
         HANDLER_TEST(other_settings_hold_from_the_next_turn_on),
