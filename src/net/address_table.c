@@ -134,3 +134,44 @@ void address_table_change_known(struct address_table *t, const union ip_endpoint
 
     (void)change_among(t, hash, &a, false);
 }
+
+/* ---- Counts ---- */
+
+#define COUNT_MAX ((UINT64_C(1) << ADDRESS_COUNT_BITS) - 1)
+
+static bool none(uint64_t count, const void *arg)
+{
+    (void)arg;
+    return count == 0;
+}
+
+static bool one_more(uint64_t *count, const void *arg)
+{
+    uint32_t max = *(const uint32_t *)arg;
+
+    if ((max != 0 && *count >= max) || *count == COUNT_MAX)
+        return false;
+    (*count)++;
+    return true;
+}
+
+static bool one_less(uint64_t *count, const void *arg)
+{
+    (void)arg;
+    (*count)--;
+    return true;
+}
+
+enum sp_err address_table_take(struct address_table *t, const union ip_endpoint *peer, uint32_t max)
+{
+    static const struct address_table_ops take = {none, one_more};
+
+    return address_table_change(t, peer, &take, &max);
+}
+
+void address_table_give_back(struct address_table *t, const union ip_endpoint *peer)
+{
+    static const struct address_table_ops give_back = {none, one_less};
+
+    address_table_change_known(t, peer, &give_back, NULL);
+}

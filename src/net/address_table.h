@@ -35,6 +35,8 @@ struct address_table_ops {
     bool (*change)(uint64_t *value, const void *arg);
 };
 
+#define ADDRESS_COUNT_BITS 24 /* of a table of counts */
+
 /* A number has value_bits, the hash that tells addresses apart what is left of 64: with 24 for the
  * number, two of a million addresses are hardly ever taken for one. */
 enum sp_err address_table_init(struct address_table *t, unsigned value_bits) SP_MUST_CHECK;
@@ -46,6 +48,12 @@ bool address_table_knows(const union ip_endpoint *peer);
 enum sp_err address_table_change(struct address_table *t, const union ip_endpoint *peer,
                                  const struct address_table_ops *ops, const void *arg)
     SP_MUST_CHECK;
+/* For a table of counts: one more of what the address may have `max` of (0: any number), and one
+ * less. SP_THROTTLED: it has them all. */
+enum sp_err address_table_take(struct address_table *t, const union ip_endpoint *peer, uint32_t max)
+    SP_MUST_CHECK;
+void address_table_give_back(struct address_table *t, const union ip_endpoint *peer);
+
 /* Changes the number of an address that is there, and none else. */
 void address_table_change_known(struct address_table *t, const union ip_endpoint *peer,
                                 const struct address_table_ops *ops, const void *arg);

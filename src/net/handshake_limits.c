@@ -15,11 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define US_PER_S   1000000
-#define COUNT_BITS 24
-#define COUNT_MAX  ((UINT64_C(1) << COUNT_BITS) - 1)
-#define TIME_BITS  40
-#define TIME_MASK  ((UINT64_C(1) << TIME_BITS) - 1)
+#define US_PER_S  1000000
+#define TIME_BITS 40
+#define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 
 /* A token bucket's shape. */
 struct rate {
@@ -84,7 +82,7 @@ struct handshake_limits *handshake_limits_new(const struct handshake_limits_opti
 
     if (l == NULL)
         return NULL;
-    if (address_table_init(&l->counts, COUNT_BITS) != SP_OK ||
+    if (address_table_init(&l->counts, ADDRESS_COUNT_BITS) != SP_OK ||
         address_table_init(&l->rates, TIME_BITS) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
@@ -111,34 +109,6 @@ void handshake_limits_free(struct handshake_limits *l)
     free(l->exempt);
     free(l);
 }
-
-/* ---- At the same time, of one address ---- */
-
-static bool none(uint64_t count, const void *arg)
-{
-    (void)arg;
-    return count == 0;
-}
-
-static bool one_more(uint64_t *count, const void *arg)
-{
-    uint32_t max = *(const uint32_t *)arg;
-
-    if ((max != 0 && *count >= max) || *count == COUNT_MAX)
-        return false;
-    (*count)++;
-    return true;
-}
-
-static bool one_less(uint64_t *count, const void *arg)
-{
-    (void)arg;
-    (*count)--;
-    return true;
-}
-
-static const struct address_table_ops take = {none, one_more};
-static const struct address_table_ops give_back = {none, one_less};
 
 /* ---- A second, of one address ---- */
 
@@ -185,7 +155,7 @@ static enum sp_err take_place(struct handshake_limits *l, const union ip_endpoin
     uint32_t max = atomic_load_explicit(&l->max_at_once_per_address, memory_order_relaxed);
     char text[ENDPOINT_TEXT_MAX];
 
-    if (address_table_change(&l->counts, peer, &take, &max) == SP_OK)
+    if (address_table_take(&l->counts, peer, max) == SP_OK)
         return SP_OK;
     METRIC_INC(tls_handshakes_refused_at_once);
     LOG_LIMITED(TLS, WARN, "handshake=refused limit=max_at_once_per_address max=%u peer=%s", max,
@@ -209,7 +179,7 @@ static enum sp_err take_turn(struct handshake_limits *l, const union ip_endpoint
 
 static void give_place_back(struct handshake_limits *l, const union ip_endpoint *peer)
 {
-    address_table_change_known(&l->counts, peer, &give_back, NULL);
+    address_table_give_back(&l->counts, peer);
 }
 
 /* The rate last: who is refused for another reason has not used it up. */

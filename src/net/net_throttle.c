@@ -13,8 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define COUNT_BITS              24
-#define COUNT_MAX               ((UINT64_C(1) << COUNT_BITS) - 1)
 /* Shares of the descriptor limit. */
 #define EMERGENCY_PERCENT       97
 #define HYPER_EMERGENCY_PERCENT 99
@@ -81,7 +79,7 @@ struct net_throttle *net_throttle_new(const struct net_throttle_options *options
     if (t == NULL)
         return NULL;
     t->options = *options;
-    if (address_table_init(&t->addresses, COUNT_BITS) != SP_OK)
+    if (address_table_init(&t->addresses, ADDRESS_COUNT_BITS) != SP_OK)
         goto free_all;
     if (options->n_exempt > 0) {
         t->exempt = calloc(options->n_exempt, sizeof(*t->exempt));
@@ -106,32 +104,6 @@ void net_throttle_free(struct net_throttle *t)
     free(t->exempt);
     free(t);
 }
-
-static bool no_connection(uint64_t count, const void *arg)
-{
-    (void)arg;
-    return count == 0;
-}
-
-static bool one_more(uint64_t *count, const void *arg)
-{
-    uint32_t max = *(const uint32_t *)arg;
-
-    if ((max != 0 && *count >= max) || *count == COUNT_MAX)
-        return false;
-    (*count)++;
-    return true;
-}
-
-static bool one_less(uint64_t *count, const void *arg)
-{
-    (void)arg;
-    (*count)--;
-    return true;
-}
-
-static const struct address_table_ops take = {no_connection, one_more};
-static const struct address_table_ops give_back = {no_connection, one_less};
 
 static bool counts_per_address(const struct net_throttle *t, const union ip_endpoint *peer)
 {
@@ -160,7 +132,7 @@ enum sp_err net_throttle_admit(struct net_throttle *t, const union ip_endpoint *
         return SP_THROTTLED;
     }
     if (counts_per_address(t, peer) &&
-        address_table_change(&t->addresses, peer, &take, &max_per_address) != SP_OK) {
+        address_table_take(&t->addresses, peer, max_per_address) != SP_OK) {
         atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
         METRIC_INC(net_throttled_per_address);
         LOG_LIMITED(NET, WARN, "throttle=per_address max=%u peer=%s", max_per_address,
@@ -174,7 +146,7 @@ void net_throttle_release(struct net_throttle *t, const union ip_endpoint *peer)
 {
     atomic_fetch_sub_explicit(&t->connections, 1, memory_order_relaxed);
     if (counts_per_address(t, peer))
-        address_table_change_known(&t->addresses, peer, &give_back, t);
+        address_table_give_back(&t->addresses, peer);
 }
 
 bool net_throttle_accepting(const struct net_throttle *t)
