@@ -168,6 +168,18 @@ static bool fits(struct edit *e, struct view pointer, const json_t *value)
  * a jump, and places have been checked. Values keep a reference too many, which costs nothing: the
  * arena ends them all. ---- */
 
+/* What the value becomes: the document, a member, or an element in the way of `into`. */
+static void put(struct edit *e, const struct spot *spot, json_t *value,
+                int (*into)(json_t *array, size_t index, json_t *value))
+{
+    if (spot->parent == NULL)
+        e->root = value;
+    else if (json_is_object(spot->parent))
+        (void)json_object_set_nocheck(spot->parent, key_of(spot), value);
+    else
+        (void)into(spot->parent, spot->index, value);
+}
+
 /* 4.1: a member is replaced, an element moves those behind it. */
 static bool add(struct edit *e, struct view pointer, json_t *value)
 {
@@ -175,12 +187,7 @@ static bool add(struct edit *e, struct view pointer, json_t *value)
 
     if (!locate(e, pointer, &spot) || !fits(e, pointer, value))
         return false;
-    if (spot.parent == NULL)
-        e->root = value;
-    else if (json_is_object(spot.parent))
-        (void)json_object_set_nocheck(spot.parent, key_of(&spot), value);
-    else
-        (void)json_array_insert(spot.parent, spot.index, value);
+    put(e, &spot, value, json_array_insert);
     return true;
 }
 
@@ -191,12 +198,7 @@ static bool replace(struct edit *e, struct view pointer, json_t *value)
 
     if (!locate_value(e, pointer, &spot) || !fits(e, pointer, value))
         return false;
-    if (spot.parent == NULL)
-        e->root = value;
-    else if (json_is_object(spot.parent))
-        (void)json_object_set_nocheck(spot.parent, key_of(&spot), value);
-    else
-        (void)json_array_set(spot.parent, spot.index, value);
+    put(e, &spot, value, json_array_set);
     return true;
 }
 
