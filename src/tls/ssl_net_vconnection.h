@@ -4,7 +4,7 @@
  * Life: made without any cryptography; the SSL object comes with the client's first byte (of an
  * outgoing connection: when it stands), the handshake-only state (struct tls_handshake) goes when
  * the handshake ends. Between two steps it holds no I/O buffer but what a full socket or a paused
- * reader forces on it. */
+ * reader forces on it, and its session tickets until the first response takes them along. */
 #pragma once
 
 #include "cert_bundle.h"
