@@ -2,6 +2,7 @@
 backends of either."""
 import asyncio
 import base64
+import copy
 import os
 import ssl
 
@@ -339,3 +340,24 @@ def test_only_websocket_becomes_a_tunnel(proxy, contexts, protocol):
                                 pseudo=[(":protocol", protocol)])
         client.wait_over(stream)
         assert stream.status == 501
+
+
+def test_another_configuration_leaves_an_open_one_alone(pair, proxy):
+    """Not even where its route and its backend are gone and its port is another one."""
+    before = copy.deepcopy(proxy.config)
+    after = copy.deepcopy(before)
+    after["routes"] = [{"respond": {"text": "gone"}}]
+    del after["backends"]
+    for port in after["ports"].values():
+        port["limits"] = {"max_fields": 90}
+    talk = pair.talk()
+
+    try:
+        for config in (after, before):
+            talk.say("before")
+            assert talk.receive().data == b"before"
+            assert proxy.reload(config)
+            talk.say("after")
+            assert talk.receive().data == b"after"
+    finally:
+        assert proxy.reload(before)
