@@ -1,32 +1,6 @@
 #include "cert_bundle.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-struct tls_label *tls_label_new(struct view text)
-{
-    struct tls_label *label = malloc(sizeof(*label) + text.len);
-
-    if (label == NULL)
-        return NULL;
-    atomic_init(&label->refs, 1);
-    label->len = text.len;
-    if (text.len > 0)
-        memcpy(label->text, text.p, text.len);
-    return label;
-}
-
-struct tls_label *tls_label_ref(struct tls_label *label)
-{
-    atomic_fetch_add_explicit(&label->refs, 1, memory_order_relaxed);
-    return label;
-}
-
-void tls_label_unref(struct tls_label *label)
-{
-    if (label != NULL && atomic_fetch_sub_explicit(&label->refs, 1, memory_order_acq_rel) == 1)
-        free(label);
-}
 
 /* OpenSSL has one place for each type of key, and a second one of a type would silently displace
  * the first. */
@@ -65,8 +39,7 @@ void cert_bundle_load(struct cert_bundle *bundle, const struct bundle_conf *conf
     bundle->name = tls_label_new(conf->name);
     bundle->pairs = calloc(conf->n_certs, sizeof(*bundle->pairs));
     if (bundle->name == NULL || bundle->pairs == NULL) {
-        cert_load_error(load, (struct view){NULL, 0}, "out of memory");
-        load->nomem = true;
+        cert_load_nomem(load, (struct view){NULL, 0});
         return;
     }
     for (uint32_t i = 0; i < conf->n_certs; i++)

@@ -77,8 +77,7 @@ static void add_name(struct adding *to, struct view file, struct view name)
     }
     copy = arena_copy(to->arena, copy);
     if (copy.p == NULL || !add(to->names, copy, to->bundle)) {
-        cert_load_error(to->load, file, "out of memory");
-        to->load->nomem = true;
+        cert_load_nomem(to->load, file);
         return;
     }
     to->n_added++;

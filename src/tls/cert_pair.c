@@ -1,6 +1,7 @@
 /* A certificate file and its key file, read and looked at from all sides: what is wrong with them
  * is said here, in words, and not by a client. Runs on threads that may block. */
-#include "cert_bundle.h"
+#include "cert_pair.h"
+
 #include "tls_error.h"
 
 #include <openssl/err.h>
@@ -9,42 +10,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define PROBLEM_TEXT_MAX 512
-
-static void report(struct cert_load *load, struct view file, const char *text, bool warning)
-{
-    const struct cert_problem problem = {
-        .bundle = load->bundle, .file = file, .text = view_of(text), .warning = warning};
-
-    load->reporter->report(load->reporter->arg, &problem);
-}
-
-void cert_load_error(struct cert_load *load, struct view file, const char *fmt, ...)
-{
-    char text[PROBLEM_TEXT_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    report(load, file, text, false);
-    load->n_errors++;
-}
-
-void cert_load_warn(struct cert_load *load, struct view file, const char *fmt, ...)
-{
-    char text[PROBLEM_TEXT_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    report(load, file, text, true);
-}
 
 /* What OpenSSL says about the call that has just failed. */
 static const char *why(struct cert_load *load)
@@ -108,8 +75,7 @@ static bool read_certs(struct cert_pair *pair, BIO *bio, struct view file, struc
             pair->leaf = cert;
         } else if (!chain_push(pair, cert)) {
             X509_free(cert);
-            cert_load_error(load, file, "out of memory");
-            load->nomem = true;
+            cert_load_nomem(load, file);
             return false;
         }
     }

@@ -8,23 +8,11 @@
 #include <sallyport/base/err.h>
 #include <sallyport/base/view.h>
 #include <sallyport/config/config.h>
+#include <sallyport/tls/cert_problem.h>
 
 #include <stdbool.h>
 
 struct cert_store;
-
-/* What is wrong with a bundle. The views are valid during the call only. */
-struct cert_problem {
-    struct view bundle;
-    struct view file; /* empty: the bundle as a whole */
-    struct view text; /* for a person: what was found, what was expected */
-    bool warning;     /* it can be served all the same */
-};
-typedef void (*cert_problem_fn)(void *arg, const struct cert_problem *problem);
-struct cert_reporter {
-    cert_problem_fn report;
-    void *arg;
-};
 
 /* Reads and checks every file of every bundle of a port. Reads files: at start or on ET_TASK. NULL
  * with *err: SP_INVALID after at least one problem that is no warning was reported (all of them

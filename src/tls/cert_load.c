@@ -1,0 +1,45 @@
+#include "cert_load.h"
+
+#include <sallyport/base/err.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PROBLEM_TEXT_MAX 512
+
+static void report(const struct cert_load *load, struct view file, const char *text, bool warning)
+{
+    const struct cert_problem problem = {
+        .bundle = load->bundle, .file = file, .text = view_of(text), .warning = warning};
+
+    load->reporter->report(load->reporter->arg, &problem);
+}
+
+void cert_load_error(struct cert_load *load, struct view file, const char *fmt, ...)
+{
+    char text[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    report(load, file, text, false);
+    load->n_errors++;
+}
+
+void cert_load_warn(struct cert_load *load, struct view file, const char *fmt, ...)
+{
+    char text[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    report(load, file, text, true);
+}
+
+void cert_load_nomem(struct cert_load *load, struct view file)
+{
+    cert_load_error(load, file, "%s", sp_err_text(SP_NOMEM));
+    load->nomem = true;
+}

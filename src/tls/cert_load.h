@@ -1,0 +1,23 @@
+/* Where the problems of a load go, and what reading certificates needs. One thread at a time. */
+#pragma once
+
+#include <sallyport/base/compiler.h>
+#include <sallyport/tls/cert_problem.h>
+
+#include <openssl/ssl.h>
+
+#include <stdint.h>
+
+struct cert_load {
+    const struct cert_reporter *reporter;
+    SSL_CTX *scratch;   /* tries each pair as a handshake would; borrowed */
+    struct view bundle; /* that is being read */
+    uint32_t n_errors;
+    bool nomem;
+    bool refuse_expired; /* unless the bundle allows it */
+};
+void cert_load_error(struct cert_load *load, struct view file, const char *fmt, ...)
+    SP_PRINTF(3, 4);
+void cert_load_warn(struct cert_load *load, struct view file, const char *fmt, ...) SP_PRINTF(3, 4);
+/* The same for everything: there is no memory. */
+void cert_load_nomem(struct cert_load *load, struct view file);
