@@ -17,9 +17,10 @@ enum {
     AGENT_MAX = 512,
     ID_MAX = 256,
     SERVER_MAX = 512,
+    SUBJECT_MAX = 512,
 };
 _Static_assert(METHOD_MAX + PATH_MAX_BYTES + HOST_MAX + REFERER_MAX + AGENT_MAX + ID_MAX +
-                       SERVER_MAX <
+                       SERVER_MAX + SUBJECT_MAX <
                    ACCESS_LOG_LINE_MAX - 1024,
                "a line has room for everything");
 
@@ -85,6 +86,12 @@ static struct view field_value(const struct access_entry *e, enum http_field_id 
         e->request == NULL ? NULL : http_fields_get(&e->request->fields, id);
 
     return field == NULL ? (struct view){NULL, 0} : field->value;
+}
+
+/* Who has shown a certificate; NULL: nobody. */
+static const struct client_identity *identity_of(const struct access_entry *e)
+{
+    return e->identity != NULL && e->identity->fingerprint.len > 0 ? e->identity : NULL;
 }
 
 static const char *protocol_of(const struct access_entry *e)
@@ -178,6 +185,12 @@ static void put_text_rest(struct text_buf *t, const struct access_entry *e)
     put_escaped(t, e->request_id, ID_MAX, escape_text);
     text_put(t, VIEW(" error="));
     text_str(t, http_error_label(e->error));
+    if (identity_of(e) != NULL) {
+        text_put(t, VIEW(" client_cert="));
+        put_text_quoted(t, e->identity->subject, SUBJECT_MAX);
+        text_put(t, VIEW(" client_cert_sha256="));
+        text_put(t, e->identity->fingerprint);
+    }
 }
 
 struct view access_log_format_text(const struct access_entry *e, char *room, size_t cap)
@@ -291,6 +304,10 @@ static void put_json(struct text_buf *t, const struct access_entry *e)
                   e->error == HTTP_ERROR_NONE ? (struct view){NULL, 0}
                                               : view_of(http_error_label(e->error)),
                   METHOD_MAX);
+    if (identity_of(e) != NULL) {
+        put_json_text(t, VIEW("client_cert"), e->identity->subject, SUBJECT_MAX);
+        put_json_text(t, VIEW("client_cert_sha256"), e->identity->fingerprint, SUBJECT_MAX);
+    }
     text_char(t, '}');
 }
 

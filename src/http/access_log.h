@@ -7,6 +7,8 @@
  *       host="shop.example.com" in=0 us=1830 server="127.0.0.1:9001" upstream_us=1422
  *       tls=TLSv1.3 id=0f3c... error=-                                       (all in one line)
  *
+ * and, of a client that has shown a certificate, client_cert="CN=..." client_cert_sha256=...
+ *
  * In it "\xHH" stands for a byte that is not printable ASCII, a quote or a backslash. JSON has the
  * same values under the names of access_log.c:put_json(); a byte outside ASCII is \u00HH there. A
  * peer's text that was too long ends in "...". */
@@ -16,6 +18,7 @@
 #include <sallyport/base/log_sink.h>
 #include <sallyport/http/http_error.h>
 #include <sallyport/http/http_message.h>
+#include <sallyport/net/client_identity.h>
 
 #include <stdatomic.h>
 
@@ -23,9 +26,10 @@
 struct access_entry {
     int64_t wall_ms; /* when its head was read */
     union ip_endpoint client;
-    const struct http_head *request; /* NULL, or partly empty: it could not be read */
-    const char *protocol;            /* "HTTP/1.1", "HTTP/2" */
-    const char *tls_version;         /* NULL: none */
+    const struct http_head *request;        /* NULL, or partly empty: it could not be read */
+    const char *protocol;                   /* "HTTP/1.1", "HTTP/2" */
+    const char *tls_version;                /* NULL: none */
+    const struct client_identity *identity; /* NULL: no certificate was asked for */
     struct view request_id;
     struct view server;           /* the backend server asked last; empty: none */
     uint64_t bytes_in, bytes_out; /* of the bodies */

@@ -9,10 +9,12 @@ bool forwarding_trusts(const struct forwarding_conf *conf, const union ip_endpoi
     return conf->n_trusted > 0 && cidr_any_contains(conf->trusted, conf->n_trusted, peer);
 }
 
-#define OWNED                                                                                  \
-    (UINT64_C(1) << HTTP_FIELD_X_FORWARDED_FOR | UINT64_C(1) << HTTP_FIELD_X_FORWARDED_PROTO | \
-     UINT64_C(1) << HTTP_FIELD_X_FORWARDED_HOST | UINT64_C(1) << HTTP_FIELD_X_FORWARDED_PORT | \
-     UINT64_C(1) << HTTP_FIELD_FORWARDED | UINT64_C(1) << HTTP_FIELD_X_REQUEST_ID)
+#define BIT(id) (UINT64_C(1) << HTTP_FIELD_##id)
+#define OWNED                                                                               \
+    (BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_PROTO) | BIT(X_FORWARDED_HOST) |                \
+     BIT(X_FORWARDED_PORT) | BIT(FORWARDED) | BIT(X_REQUEST_ID) | BIT(CLIENT_CERT) |        \
+     BIT(CLIENT_CERT_CHAIN) | BIT(X_CLIENT_CERT_FINGERPRINT) | BIT(X_CLIENT_CERT_SUBJECT) | \
+     BIT(X_CLIENT_CERT_VERIFIED))
 
 bool forwarding_owns(enum http_field_id id)
 {
@@ -21,16 +23,10 @@ bool forwarding_owns(enum http_field_id id)
 
 bool forwarding_is_imitation(struct view name)
 {
-    char dashed[32];
-
-    if (name.len > sizeof(dashed) || name.len == 0 || memchr(name.p, '_', name.len) == NULL)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        dashed[i] = (char)(name.p[i] == '_' ? '-' : name.p[i]);
-    return forwarding_owns(http_field_id_of((struct view){dashed, name.len}));
+    return forwarding_owns(http_field_id_imitated(name));
 }
 
-enum { OWN_FIELDS = 7 }; /* the six of OWNED, and Via */
+enum { OWN_FIELDS = 12 }; /* the eleven of OWNED, and Via */
 
 uint32_t forwarding_max_fields(const struct http_fields *request)
 {
@@ -228,6 +224,41 @@ static enum sp_err add_via(const struct http_head *request, struct arena *arena,
     return add(out, arena, HTTP_FIELD_VIA, value);
 }
 
+/* ---- The client's certificate: what this connection proves, and never what anybody says ---- */
+
+static enum sp_err add_if(struct http_fields *out, struct arena *arena, enum http_field_id id,
+                          struct view value)
+{
+    return value.len == 0 ? SP_OK : add(out, arena, id, value);
+}
+
+static enum sp_err add_plain(const struct client_identity *c, struct arena *arena,
+                             struct http_fields *out)
+{
+    struct view verified = c->fingerprint.len > 0 ? VIEW("SUCCESS") : VIEW("NONE");
+    enum sp_err err = SP_OK;
+
+    if ((c->forward & CLIENT_AUTH_VERIFIED) != 0)
+        err = add(out, arena, HTTP_FIELD_X_CLIENT_CERT_VERIFIED, verified);
+    if (err == SP_OK && (c->forward & CLIENT_AUTH_SUBJECT) != 0)
+        err = add_if(out, arena, HTTP_FIELD_X_CLIENT_CERT_SUBJECT, c->subject);
+    if (err == SP_OK && (c->forward & CLIENT_AUTH_FINGERPRINT) != 0)
+        err = add_if(out, arena, HTTP_FIELD_X_CLIENT_CERT_FINGERPRINT, c->fingerprint);
+    return err;
+}
+
+static enum sp_err add_identity(const struct client_identity *c, struct arena *arena,
+                                struct http_fields *out)
+{
+    enum sp_err err = add_if(out, arena, HTTP_FIELD_CLIENT_CERT, c->cert);
+
+    if (err == SP_OK)
+        err = add_if(out, arena, HTTP_FIELD_CLIENT_CERT_CHAIN, c->chain);
+    return err == SP_OK ? add_plain(c, arena, out) : err;
+}
+
+/* ---- All of them ---- */
+
 /* A trusted peer's fields of the kind that the configuration does not send. */
 static enum sp_err keep_unsent(const struct forwarding *f, const struct http_fields *request,
                                struct arena *arena, struct http_fields *out)
@@ -259,6 +290,8 @@ enum sp_err forwarding_add(const struct forwarding *f, const struct http_head *r
         err = add_forwarded(f, request, arena, out);
     if (err == SP_OK && f->conf->request_id)
         err = add(out, arena, HTTP_FIELD_X_REQUEST_ID, request_id);
+    if (err == SP_OK && f->identity != NULL)
+        err = add_identity(f->identity, arena, out);
     if (err == SP_OK && f->conf->via)
         err = add_via(request, arena, out);
     return err;

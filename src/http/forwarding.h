@@ -1,21 +1,24 @@
 /* The fields that tell a backend whom it serves: X-Forwarded-*, Forwarded (RFC 7239), X-Request-Id,
- * Via (RFC 9110 7.6.3).
+ * Via (RFC 9110 7.6.3), Client-Cert and Client-Cert-Chain (RFC 9440), X-Client-Cert-*.
  *
  * A peer on the trusted list (another proxy) is believed: its fields are kept and added to. From
  * everybody else these fields are thrown away, also those that the configuration does not send, so
- * that a backend never sees one that a client made up (nor its like with underscores). They are
- * added after hop-by-hop fields were removed: naming them in Connection takes only the client's
- * own. */
+ * that a backend never sees one that a client made up (nor its like with underscores). What is said
+ * of a client's certificate is believed of nobody (RFC 9440 2.4): it is what this side has
+ * verified. All are added after hop-by-hop fields were removed: naming them in Connection takes
+ * only the client's own. */
 #pragma once
 
 #include <sallyport/base/endpoint.h>
 #include <sallyport/config/config.h>
 #include <sallyport/http/http_message.h>
+#include <sallyport/net/client_identity.h>
 
 struct forwarding {
     const struct forwarding_conf *conf;
     union ip_endpoint client;
-    uint16_t port; /* of this side; 0: unknown (unix) */
+    struct client_identity *identity; /* borrowed; NULL: no certificate is asked for */
+    uint16_t port;                    /* of this side; 0: unknown (unix) */
     bool tls;
     bool trusted; /* forwarding_trusts(conf, &client) */
 };
@@ -25,7 +28,8 @@ bool forwarding_trusts(const struct forwarding_conf *conf, const union ip_endpoi
 /* Is this field of the request not to be copied, because forwarding_add() decides about it? */
 bool forwarding_owns(enum http_field_id id);
 
-/* Is it one of these names with underscores? To a reader of CGI variables both are one. */
+/* Is it one of these names with underscores or the like? To a reader of CGI variables both are
+ * one. */
 bool forwarding_is_imitation(struct view name);
 
 /* At most how many fields forwarding_add() adds, those of a trusted peer's `request` included. */

@@ -65,6 +65,29 @@ enum http_field_id http_field_id_of(struct view name)
     return HTTP_FIELD_OTHER;
 }
 
+static bool is_alphanumeric(char c)
+{
+    char lower = (char)(c | 0x20);
+
+    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z');
+}
+
+enum http_field_id http_field_id_imitated(struct view name)
+{
+    char dashed[SP_COUNT_OF(ids_of_length)];
+    bool differs = false;
+
+    if (name.len >= sizeof(dashed))
+        return HTTP_FIELD_OTHER;
+    for (size_t i = 0; i < name.len; i++) {
+        bool keeps = is_alphanumeric(name.p[i]) || name.p[i] == '-';
+
+        dashed[i] = (char)(keeps ? name.p[i] : '-');
+        differs = differs || !keeps;
+    }
+    return differs ? http_field_id_of((struct view){dashed, name.len}) : HTTP_FIELD_OTHER;
+}
+
 const char *http_field_name(enum http_field_id id)
 {
     return field_names[id].p;

@@ -122,3 +122,16 @@ bool http_is_authority(struct view v)
         return false;
     return host_len == v.len || (v.p[host_len] == ':' && is_port(view_from(v, host_len + 1)));
 }
+
+struct view http_host_of(struct view authority)
+{
+    const char *bracket, *colon;
+
+    if (authority.len == 0)
+        return authority;
+    bracket = memchr(authority.p, ']', authority.len);
+    colon = memchr(authority.p, ':', authority.len);
+    if (bracket != NULL)
+        return view_head(authority, (size_t)(bracket - authority.p) + 1);
+    return colon == NULL ? authority : view_head(authority, (size_t)(colon - authority.p));
+}

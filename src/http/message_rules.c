@@ -121,12 +121,14 @@ bool message_protocol_carries_http(struct view protocol)
 /* RFC 9110 6.5.1: framing, routing, authentication, request modifiers, content format; and what
  * this proxy itself says to backends. */
 static const uint64_t forbidden_ids =
-    BIT(AUTHORIZATION) | BIT(CACHE_CONTROL) | BIT(CONNECTION) | BIT(CONTENT_LENGTH) |
-    BIT(CONTENT_TYPE) | BIT(COOKIE) | BIT(EARLY_DATA) | BIT(EXPECT) | BIT(FORWARDED) | BIT(HOST) |
-    BIT(HTTP2_SETTINGS) | BIT(KEEP_ALIVE) | BIT(LOCATION) | BIT(PROXY_AUTHENTICATE) |
-    BIT(PROXY_AUTHORIZATION) | BIT(PROXY_CONNECTION) | BIT(SET_COOKIE) | BIT(TE) | BIT(TRAILER) |
-    BIT(TRANSFER_ENCODING) | BIT(UPGRADE) | BIT(VIA) | BIT(X_FORWARDED_FOR) |
-    BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_PROTO) | BIT(X_REQUEST_ID);
+    BIT(AUTHORIZATION) | BIT(CACHE_CONTROL) | BIT(CLIENT_CERT) | BIT(CLIENT_CERT_CHAIN) |
+    BIT(CONNECTION) | BIT(CONTENT_LENGTH) | BIT(CONTENT_TYPE) | BIT(COOKIE) | BIT(EARLY_DATA) |
+    BIT(EXPECT) | BIT(FORWARDED) | BIT(HOST) | BIT(HTTP2_SETTINGS) | BIT(KEEP_ALIVE) |
+    BIT(LOCATION) | BIT(PROXY_AUTHENTICATE) | BIT(PROXY_AUTHORIZATION) | BIT(PROXY_CONNECTION) |
+    BIT(SET_COOKIE) | BIT(TE) | BIT(TRAILER) | BIT(TRANSFER_ENCODING) | BIT(UPGRADE) | BIT(VIA) |
+    BIT(X_CLIENT_CERT_FINGERPRINT) | BIT(X_CLIENT_CERT_SUBJECT) | BIT(X_CLIENT_CERT_VERIFIED) |
+    BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_PROTO) |
+    BIT(X_REQUEST_ID);
 
 /* The same, of fields that this program has no id for. */
 static const struct view forbidden_names[] = {
@@ -137,8 +139,11 @@ static const struct view forbidden_names[] = {
 
 static bool is_forbidden(const struct http_field *field)
 {
-    if (field->id != HTTP_FIELD_OTHER)
-        return (forbidden_ids >> field->id & 1) != 0;
+    enum http_field_id id =
+        field->id != HTTP_FIELD_OTHER ? field->id : http_field_id_imitated(field->name);
+
+    if (id != HTTP_FIELD_OTHER)
+        return (forbidden_ids >> id & 1) != 0;
     for (size_t i = 0; i < SP_COUNT_OF(forbidden_names); i++)
         if (view_eq_nocase(field->name, forbidden_names[i]))
             return true;

@@ -9,17 +9,6 @@
 
 enum { HTTPS_PORT = 443 };
 
-/* The authority without its port; brackets stay. */
-static struct view host_of(struct view authority)
-{
-    const char *bracket = memchr(authority.p, ']', authority.len);
-    const char *colon = memchr(authority.p, ':', authority.len);
-
-    if (bracket != NULL)
-        return view_head(authority, (size_t)(bracket - authority.p) + 1);
-    return colon == NULL ? authority : view_head(authority, (size_t)(colon - authority.p));
-}
-
 /* "*" (OPTIONS of the server as a whole) has no place in a URL; it becomes the root. The parser has
  * checked the path of HTTP/1.1 in the same way: this is the second lock. */
 static enum http_error location_parts(const struct http_head *request, struct view *host,
@@ -27,7 +16,7 @@ static enum http_error location_parts(const struct http_head *request, struct vi
 {
     if (request->authority.len > 0 && !http_is_authority(request->authority))
         return HTTP_ERROR_BAD_HOST;
-    *host = request->authority.len == 0 ? request->authority : host_of(request->authority);
+    *host = http_host_of(request->authority);
     *path = view_eq(request->path, VIEW("*")) ? VIEW("/") : request->path;
     return http_is_path(*path) ? HTTP_ERROR_NONE : HTTP_ERROR_BAD_TARGET;
 }

@@ -11,6 +11,7 @@
 #include <sallyport/base/log.h>
 #include <sallyport/base/metrics.h>
 #include <sallyport/http/error_page.h>
+#include <sallyport/http/http_syntax.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static void log_access(const struct transaction *t, int64_t now_ns, enum http_er
             .request = t->request,
             .protocol = t->client->ops->protocol,
             .tls_version = t->tls_version,
+            .identity = t->forwarding.identity,
             .request_id = t->request_id,
             .server = server == NULL ? (struct view){NULL, 0} : server->conf->name,
             .bytes_in = t->client->bytes_received,
@@ -108,6 +110,7 @@ void transaction_finish(struct transaction *t, enum http_error error)
     if (!client->send_ended && !t->client_failed)
         client->ops->abort(client, error);
     iobuf_clear(&t->held);
+    client_identity_unref(t->forwarding.identity);
     free(t);
     http_stream_release(client);
     transaction_env_drop(env);
@@ -214,6 +217,10 @@ static void route(struct transaction *t)
 {
     const struct route_conf *found;
 
+    if (!net_vc_serves(t->client->vc, http_host_of(t->request->authority))) {
+        transaction_fail(t, HTTP_ERROR_MISDIRECTED);
+        return;
+    }
     if (t->port->conf->redirect_to_port != 0) {
         answer_route(t, NULL);
         return;
@@ -253,6 +260,7 @@ static void learn_client(struct transaction *t)
         .client = vc->client,
         .port = local_port(vc),
         .tls = t->port->tls,
+        .identity = client_identity_ref(net_vc_identity(vc)),
     };
     t->forwarding.trusted = forwarding_trusts(t->forwarding.conf, &vc->client);
     if (access_log_is_on(t->env->access_log) && net_vc_tls_info(vc, &tls))

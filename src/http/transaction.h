@@ -74,14 +74,14 @@ struct transaction {
     struct iobuf held;               /* what the client sent too early to be passed on; owned */
     struct http_fields trailers;     /* likewise, of the request */
     struct view request_id;
-    struct forwarding forwarding;
-    const char *tls_version; /* NULL: none */
-    int64_t wall_ms;         /* start */
-    int64_t started_ns;      /* monotonic */
-    int64_t asked_ns;        /* 0: no server was asked for */
-    int64_t answered_ns;     /* the last server's end, good or bad; 0: not yet */
-    uint64_t body_bytes;     /* of the request so far */
-    uint16_t status;         /* of the final response that the client was sent; 0: none yet */
+    struct forwarding forwarding; /* its identity: owned reference */
+    const char *tls_version;      /* NULL: none */
+    int64_t wall_ms;              /* start */
+    int64_t started_ns;           /* monotonic */
+    int64_t asked_ns;             /* 0: no server was asked for */
+    int64_t answered_ns;          /* the last server's end, good or bad; 0: not yet */
+    uint64_t body_bytes;          /* of the request so far */
+    uint16_t status;              /* of the final response that the client was sent; 0: none yet */
     uint16_t tries_left;
     uint8_t state;
     bool no_body;         /* the request ended with its head */

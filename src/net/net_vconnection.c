@@ -225,3 +225,16 @@ bool net_vc_default_tls_info(const struct net_vconnection *vc, struct tls_info *
     (void)out;
     return false;
 }
+
+struct client_identity *net_vc_default_identity(const struct net_vconnection *vc)
+{
+    (void)vc;
+    return NULL;
+}
+
+bool net_vc_default_serves(const struct net_vconnection *vc, struct view host)
+{
+    (void)vc;
+    (void)host;
+    return true;
+}

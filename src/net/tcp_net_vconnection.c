@@ -22,6 +22,8 @@ static const struct net_vc_ops tcp_net_vc_ops = {
     .close = net_vc_default_close,
     .detach = net_vc_default_detach,
     .tls_info = net_vc_default_tls_info,
+    .identity = net_vc_default_identity,
+    .serves = net_vc_default_serves,
     .destroy = tcp_destroy,
 };
 

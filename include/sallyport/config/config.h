@@ -20,6 +20,26 @@
 
 struct config_document;
 
+enum client_auth_mode { CLIENT_AUTH_OFF, CLIENT_AUTH_OPTIONAL, CLIENT_AUTH_REQUIRE };
+
+/* What backends are told of a client's certificate. */
+#define CLIENT_AUTH_CERT        0x1U  /* Client-Cert, RFC 9440 */
+#define CLIENT_AUTH_CHAIN       0x2U  /* Client-Cert-Chain */
+#define CLIENT_AUTH_VERIFIED    0x4U  /* X-Client-Cert-Verified: SUCCESS, NONE */
+#define CLIENT_AUTH_SUBJECT     0x8U  /* X-Client-Cert-Subject */
+#define CLIENT_AUTH_FINGERPRINT 0x10U /* X-Client-Cert-Fingerprint */
+
+/* Certificates of clients. */
+struct client_auth_conf {
+    bool given; /* in the file: of a bundle, it holds instead of the port's */
+    enum client_auth_mode mode;
+    struct view ca_file;        /* PEM; with OPTIONAL and REQUIRE */
+    struct view crl_file;       /* PEM, a list or more; empty: nothing is revoked */
+    uint32_t depth;             /* authorities between a certificate and one of ca_file */
+    uint32_t forward;           /* CLIENT_AUTH_* bits */
+    uint32_t max_forward_bytes; /* of the values of these fields together */
+};
+
 struct cert_conf {
     struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
     struct view key;   /* PEM file */

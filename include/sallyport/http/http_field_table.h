@@ -8,6 +8,8 @@
     X(AGE,                "age")                                                                   \
     X(AUTHORIZATION,      "authorization")                                                         \
     X(CACHE_CONTROL,      "cache-control")                                                         \
+    X(CLIENT_CERT,        "client-cert")                                                           \
+    X(CLIENT_CERT_CHAIN,  "client-cert-chain")                                                     \
     X(CONNECTION,         "connection")                                                            \
     X(CONTENT_LENGTH,     "content-length")                                                        \
     X(CONTENT_TYPE,       "content-type")                                                          \
@@ -33,6 +35,9 @@
     X(UPGRADE,            "upgrade")                                                               \
     X(USER_AGENT,         "user-agent")                                                            \
     X(VIA,                "via")                                                                   \
+    X(X_CLIENT_CERT_FINGERPRINT, "x-client-cert-fingerprint")                                      \
+    X(X_CLIENT_CERT_SUBJECT, "x-client-cert-subject")                                              \
+    X(X_CLIENT_CERT_VERIFIED, "x-client-cert-verified")                                            \
     X(X_FORWARDED_FOR,    "x-forwarded-for")                                                       \
     X(X_FORWARDED_HOST,   "x-forwarded-host")                                                      \
     X(X_FORWARDED_PORT,   "x-forwarded-port")                                                      \

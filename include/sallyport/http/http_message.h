@@ -59,6 +59,9 @@ struct http_fields {
 _Static_assert(HTTP_FIELD_COUNT <= 64, "http_fields.present has 64 bits");
 
 enum http_field_id http_field_id_of(struct view name);
+/* The field that a reader of CGI variables takes this one for, whose name is another: "Client_Cert"
+ * and "Client.Cert" for "Client-Cert" (RFC 3875 4.1.18; PHP folds more than that). OTHER: none. */
+enum http_field_id http_field_id_imitated(struct view name);
 const char *http_field_name(enum http_field_id id); /* lower case; "" for OTHER */
 
 /* The views are kept, not copied. SP_NOMEM: unchanged. */

@@ -47,6 +47,9 @@ bool http_is_path(struct view v);
  * Port: 1 to 5 digits, at most 65535. No user information. Empty is not valid. */
 bool http_is_authority(struct view v);
 
+/* An authority without its port; brackets stay. Empty where it is. */
+struct view http_host_of(struct view authority);
+
 /* Without the SP and HTAB at both ends (OWS, RFC 9110 5.6.3). */
 static inline struct view http_trim(struct view v)
 {

@@ -15,6 +15,7 @@
 #include <sallyport/base/list.h>
 #include <sallyport/event/continuation.h>
 #include <sallyport/event/ethread.h>
+#include <sallyport/net/client_identity.h>
 #include <sallyport/net/event_io.h>
 #include <sallyport/net/handshake_queue.h>
 #include <sallyport/net/io_result.h>
@@ -62,6 +63,11 @@ struct net_vc_ops {
     enum sp_err (*detach)(struct net_vconnection *vc);
     /* False: no TLS, *out untouched. */
     bool (*tls_info)(const struct net_vconnection *vc, struct tls_info *out);
+    /* The client as its certificate proves it; borrowed. NULL: none is asked for here. */
+    struct client_identity *(*identity)(const struct net_vconnection *vc);
+    /* May requests for this host (without a port; empty: none was given) come on this connection?
+     * False: its client was verified under other rules than hold for that name now. */
+    bool (*serves)(const struct net_vconnection *vc, struct view host);
     /* Reaper only. Frees the object; its own part first, then net_vc_fini(). */
     void (*destroy)(struct net_vconnection *vc);
 };
@@ -174,6 +180,14 @@ static inline bool net_vc_tls_info(const struct net_vconnection *vc, struct tls_
 {
     return vc->ops->tls_info(vc, out);
 }
+static inline struct client_identity *net_vc_identity(const struct net_vconnection *vc)
+{
+    return vc->ops->identity(vc);
+}
+static inline bool net_vc_serves(const struct net_vconnection *vc, struct view host)
+{
+    return vc->ops->serves(vc, host);
+}
 
 /* For processors and transports. */
 
@@ -203,3 +217,5 @@ void net_vc_default_shutdown_write(struct net_vconnection *vc);           /* shu
 void net_vc_default_close(struct net_vconnection *vc, enum vc_close how); /* nothing */
 enum sp_err net_vc_default_detach(struct net_vconnection *vc);            /* SP_OK */
 bool net_vc_default_tls_info(const struct net_vconnection *vc, struct tls_info *out); /* false */
+struct client_identity *net_vc_default_identity(const struct net_vconnection *vc);    /* NULL */
+bool net_vc_default_serves(const struct net_vconnection *vc, struct view host);       /* true */

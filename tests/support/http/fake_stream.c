@@ -199,7 +199,25 @@ static bool no_tls(const struct net_vconnection *vc, struct tls_info *out)
     return false;
 }
 
-static const struct net_vc_ops no_ops = {.name = "fake", .tls_info = no_tls};
+static struct fake_stream *of_vc(const struct net_vconnection *vc)
+{
+    return container_of((struct net_vconnection *)(uintptr_t)vc, struct fake_stream, vc);
+}
+
+static struct client_identity *identity(const struct net_vconnection *vc)
+{
+    return of_vc(vc)->identity;
+}
+
+static bool serves(const struct net_vconnection *vc, struct view host)
+{
+    const char *only = of_vc(vc)->serves;
+
+    return only == NULL || view_eq(host, view_of(only));
+}
+
+static const struct net_vc_ops no_ops = {
+    .name = "fake", .tls_info = no_tls, .identity = identity, .serves = serves};
 
 static void init(struct fake_stream *f)
 {

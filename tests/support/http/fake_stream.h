@@ -15,6 +15,8 @@ struct fake_stream {
     struct http_stream stream;
     struct net_vconnection vc;
     struct net_accept accept;
+    struct client_identity *identity; /* of the connection; owned by the test */
+    const char *serves;               /* the one host of the connection; NULL: any */
 
     /* What the user sent. */
     struct http_head head; /* the last one, copied */

@@ -150,6 +150,8 @@ static const struct net_vc_ops fake_vc_ops = {
     .close = fake_close,
     .detach = net_vc_default_detach,
     .tls_info = fake_tls_info,
+    .identity = net_vc_default_identity,
+    .serves = net_vc_default_serves,
     .destroy = fake_destroy,
 };
 

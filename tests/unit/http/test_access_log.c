@@ -4,6 +4,7 @@
 #include "unit_test.h"
 
 #include <sallyport/base/metrics.h>
+#include <sallyport/config/config.h>
 
 #include <jansson.h>
 
@@ -79,6 +80,27 @@ static void a_text_line_is_combined_and_more(void **state)
                         "203.0.113.9 - - [23/Nov/2026:04:10:00.123 +0000] \"GET /a?b=c HTTP/1.1\" "
                         "200 5120 \"-\" \"curl/8.5\" host=\"shop.example\" in=7 us=1830 "
                         "server=\"127.0.0.1:9001\" upstream_us=1422 tls=TLSv1.3 id=0f3c error=-");
+}
+
+static void who_has_shown_a_certificate_is_named(void **state)
+{
+    struct client_identity identity = {.refs = 1, .forward = CLIENT_AUTH_CERT};
+    const char *line;
+    json_t *json;
+
+    (void)state;
+    entry.identity = &identity;
+    line = text_line();
+    assert_null(strstr(line, "client_cert"));
+    identity.subject = VIEW("CN=ada \"l\"");
+    identity.fingerprint = VIEW("ab12");
+    line = text_line();
+    assert_non_null(
+        strstr(line, " error=- client_cert=\"CN=ada \\x22l\\x22\" client_cert_sha256=ab12"));
+    json = json_line();
+    assert_string_equal(json_string_value(json_object_get(json, "client_cert")), "CN=ada \"l\"");
+    assert_string_equal(json_string_value(json_object_get(json, "client_cert_sha256")), "ab12");
+    json_decref(json);
 }
 
 static void a_request_without_a_server_says_so(void **state)
@@ -227,10 +249,15 @@ static void dropped_lines_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_text_line_is_combined_and_more),    TEST(a_request_without_a_server_says_so),
-        TEST(a_json_line_has_every_value),         TEST(a_request_that_was_never_read_has_a_line),
-        TEST(no_byte_of_a_peer_leaves_its_quotes), TEST(a_line_of_the_longest_texts_is_whole),
-        TEST(times_are_right_at_the_edges),        TEST(dropped_lines_are_counted),
+        TEST(a_text_line_is_combined_and_more),
+        TEST(a_request_without_a_server_says_so),
+        TEST(a_json_line_has_every_value),
+        TEST(a_request_that_was_never_read_has_a_line),
+        TEST(no_byte_of_a_peer_leaves_its_quotes),
+        TEST(a_line_of_the_longest_texts_is_whole),
+        TEST(who_has_shown_a_certificate_is_named),
+        TEST(times_are_right_at_the_edges),
+        TEST(dropped_lines_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,86 @@ static void what_is_not_sent_is_still_taken_from_strangers(void **state)
     assert_string_equal(sent(&f, "x-request-id"), "mine");
 }
 
+/* ---- The client's certificate ---- */
+
+static struct client_identity shown = {.refs = 1,
+                                       .subject = VIEW_INIT("CN=ada"),
+                                       .fingerprint = VIEW_INIT("ab12"),
+                                       .cert = VIEW_INIT(":TEVBRg==:"),
+                                       .chain = VIEW_INIT(":Q0E=:, :Uk9PVA==:")};
+
+#define CLIENT_CERT_NAMES                                                                  \
+    "Client-Cert", "client-cert-chain", "X-Client-Cert-Verified", "X-Client-Cert-Subject", \
+        "X-CLIENT-CERT-FINGERPRINT"
+
+static void a_verified_certificate_is_told_as_it_was_asked_for(void **state)
+{
+    struct forwarding f = from("203.0.113.9:50000");
+
+    (void)state;
+    f.identity = &shown;
+    shown.forward = CLIENT_AUTH_CERT | CLIENT_AUTH_CHAIN;
+    assert_string_equal(sent(&f, "client-cert"), ":TEVBRg==:");
+    assert_string_equal(sent(&f, "client-cert-chain"), ":Q0E=:, :Uk9PVA==:");
+    assert_string_equal(sent(&f, "x-client-cert-verified"), "");
+    assert_string_equal(sent(&f, "x-client-cert-subject"), "");
+    assert_string_equal(sent(&f, "x-client-cert-fingerprint"), "");
+    shown.forward = CLIENT_AUTH_VERIFIED | CLIENT_AUTH_SUBJECT | CLIENT_AUTH_FINGERPRINT;
+    assert_string_equal(sent(&f, "x-client-cert-verified"), "SUCCESS");
+    assert_string_equal(sent(&f, "x-client-cert-subject"), "CN=ada");
+    assert_string_equal(sent(&f, "x-client-cert-fingerprint"), "ab12");
+}
+
+static void who_has_shown_no_certificate_is_told_of_in_one_field(void **state)
+{
+    struct client_identity none = {
+        .refs = 1, .forward = CLIENT_AUTH_VERIFIED | CLIENT_AUTH_SUBJECT | CLIENT_AUTH_FINGERPRINT};
+    struct forwarding f = from("203.0.113.9:50000");
+
+    (void)state;
+    f.identity = &none;
+    assert_string_equal(sent(&f, "x-client-cert-verified"), "NONE");
+    assert_string_equal(sent(&f, "x-client-cert-subject"), "");
+    assert_string_equal(sent(&f, "x-client-cert-fingerprint"), "");
+    assert_string_equal(sent(&f, "client-cert"), "");
+}
+
+/* Not even of a proxy that is trusted: where it is to be believed, it must say so itself. */
+static void nobody_is_believed_about_certificates(void **state)
+{
+    static const char *const peers[] = {"203.0.113.9:50000", "10.1.2.3:50000"};
+    static const char *const names[] = {CLIENT_CERT_NAMES,          "Client_Cert",
+                                        "client_cert-chain",        "Client.Cert",
+                                        "X_Client_Cert_Verified",   "x-client-cert_subject",
+                                        "X-Client~Cert'Fingerprint"};
+
+    (void)state;
+    for (size_t i = 0; i < SP_COUNT_OF(names); i++)
+        add(names[i], "forged");
+    add("Client-Certificate", "kept");
+    for (size_t k = 0; k < SP_COUNT_OF(peers); k++) {
+        struct forwarding f = from(peers[k]);
+
+        for (size_t i = 0; i < SP_COUNT_OF(names); i++)
+            assert_string_equal(sent(&f, names[i]), "");
+        assert_string_equal(sent(&f, "client-certificate"), "kept");
+        f.identity = &shown;
+        assert_string_equal(sent(&f, "client-cert"), ":TEVBRg==:");
+    }
+}
+
+static void connection_cannot_name_the_certificate_away(void **state)
+{
+    struct forwarding f = from("203.0.113.9:50000");
+
+    (void)state;
+    f.identity = &shown;
+    add("Connection", "client-cert, x-client-cert-verified, close");
+    shown.forward = CLIENT_AUTH_CERT | CLIENT_AUTH_VERIFIED;
+    assert_string_equal(sent(&f, "client-cert"), ":TEVBRg==:");
+    assert_string_equal(sent(&f, "x-client-cert-verified"), "SUCCESS");
+}
+
 static void via_names_the_protocol_received(void **state)
 {
     struct forwarding f = from("203.0.113.9:50000");
@@ -371,6 +451,10 @@ int main(void)
         TEST(names_with_underscores_do_not_get_past),
         TEST(connection_cannot_name_our_fields_away),
         TEST(what_is_not_sent_is_still_taken_from_strangers),
+        TEST(a_verified_certificate_is_told_as_it_was_asked_for),
+        TEST(who_has_shown_no_certificate_is_told_of_in_one_field),
+        TEST(nobody_is_believed_about_certificates),
+        TEST(connection_cannot_name_the_certificate_away),
         TEST(via_names_the_protocol_received),
         TEST(a_quote_in_the_authority_cannot_end_the_string),
         TEST(request_ids_are_made_or_kept),

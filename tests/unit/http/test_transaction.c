@@ -59,6 +59,38 @@ static void a_redirecting_port_needs_a_host(void **state)
     assert_int_equal(GREW(http_bad_requests), 1);
 }
 
+static void a_name_that_the_connection_is_not_for_is_misdirected(void **state)
+{
+    (void)state;
+    fx.client.serves = "shop.example";
+    fx.request.authority = VIEW("shop.example:8443");
+    get("/fixed");
+    assert_answered(200);
+    fake_stream_fini(&fx.client);
+    fake_stream_server(&fx.client, &fx.port);
+    fx.client.serves = "shop.example";
+    fx.request.authority = VIEW("admin.example");
+    get("/fixed");
+    assert_answered(421);
+    assert_int_equal(fx.source.n_gets, 0);
+}
+
+static void the_client_is_known_for_as_long_as_its_request_lives(void **state)
+{
+    struct client_identity *identity = calloc(1, sizeof(*identity));
+
+    (void)state;
+    assert_non_null(identity);
+    *identity = (struct client_identity){
+        .refs = 1, .cert = VIEW(":TEVBRg==:"), .fingerprint = VIEW("ab12")};
+    fx.client.identity = identity;
+    get("/");
+    client_identity_unref(identity); /* the connection's own */
+    assert_string_equal(fake_stream_field(backend_connects(), "client-cert"), ":TEVBRg==:");
+    backend_answers(&fx.backends[0], 204, HTTP_BODY_NONE, 0, true);
+    assert_answered(204);
+}
+
 static void trace_and_plain_connect_are_refused(void **state)
 {
     (void)state;
@@ -623,6 +655,8 @@ int main(void)
         TEST(head_gets_the_length_without_the_text),
         TEST(a_redirecting_port_serves_nothing_else),
         TEST(a_redirecting_port_needs_a_host),
+        TEST(a_name_that_the_connection_is_not_for_is_misdirected),
+        TEST(the_client_is_known_for_as_long_as_its_request_lives),
         TEST(trace_and_plain_connect_are_refused),
         TEST(options_may_end_here),
         TEST(a_request_goes_to_the_backend_and_its_answer_back),

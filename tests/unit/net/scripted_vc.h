@@ -171,6 +171,8 @@ static const struct net_vc_ops fake_vc_ops = {
     .close = fake_close,
     .detach = fake_detach,
     .tls_info = net_vc_default_tls_info,
+    .identity = net_vc_default_identity,
+    .serves = net_vc_default_serves,
     .destroy = fake_destroy,
 };
 
