@@ -38,15 +38,37 @@ static void tell_bundle(void *arg, const struct cert_problem *p)
     reporter->report(reporter->arg, &problem);
 }
 
-static bool check_port(const struct port_conf *port, const struct certificates_reporter *reporter)
+/* Names that two bundles of a port have. */
+static bool check_names(const struct config *config, const struct cert_set *set,
+                        const struct cert_reporter *reporter)
+{
+    for (uint32_t i = 0; i < config->n_ports; i++) {
+        struct cert_store *store;
+
+        if (!config->ports[i].tls)
+            continue;
+        store = cert_store_new(&(struct cert_store_options){
+            .conf = &config->ports[i].tls_conf, .set = set, .reporter = reporter});
+        if (store == NULL)
+            return false;
+        cert_store_unref(store);
+    }
+    return true;
+}
+
+static bool check_bundles(const struct config *config, const struct certificates_reporter *reporter)
 {
     const struct cert_reporter bundles = {.report = tell_bundle,
                                           .arg = (void *)(uintptr_t)reporter};
     enum sp_err err = SP_OK;
-    struct cert_store *store = cert_store_new(&port->tls_conf, &bundles, &err);
+    struct cert_set *set = cert_set_load(&(struct cert_set_options){.bundles = config->bundles,
+                                                                    .n_bundles = config->n_bundles,
+                                                                    .reporter = &bundles},
+                                         &err);
+    bool ok = set != NULL && check_names(config, set, &bundles);
 
-    cert_store_unref(store);
-    return store != NULL;
+    cert_set_unref(set);
+    return ok;
 }
 
 bool certificates_check(const struct config *config, const struct certificates_reporter *reporter)
@@ -56,8 +78,5 @@ bool certificates_check(const struct config *config, const struct certificates_r
 
     if (ok)
         backend_tls_fini(&backends);
-    for (uint32_t i = 0; i < config->n_ports; i++)
-        if (config->ports[i].tls)
-            ok = check_port(&config->ports[i], reporter) && ok;
-    return ok;
+    return check_bundles(config, reporter) && ok;
 }

@@ -26,8 +26,10 @@ bool ports_open(struct server *s)
     if (s->ports == NULL)
         return server_refuse(s, "%s", sp_err_text(SP_NOMEM));
     for (uint32_t i = 0; i < s->config->n_ports; i++) {
-        const struct server_port_options options = {
-            .config = s->config, .conf = &s->config->ports[i], .reporter = &reporter};
+        const struct server_port_options options = {.config = s->config,
+                                                    .conf = &s->config->ports[i],
+                                                    .certs = s->certs,
+                                                    .reporter = &reporter};
         struct server_port *port = server_port_new(s, &options);
 
         ok = port != NULL && ok;

@@ -241,8 +241,8 @@ static bool start(struct server *s)
     if (!logs_open(s) || !find_user(s, &user))
         return false;
     raise_fd_limit(s);
-    return make_threads(s) && make_service(s) && ports_open(s) && admin_open(s) &&
-           become_user(s, &user) && watch_memory(s) && start_threads(s);
+    return make_threads(s) && make_service(s) && server_read_certificates(s) && ports_open(s) &&
+           admin_open(s) && become_user(s, &user) && watch_memory(s) && start_threads(s);
 }
 
 static void announce(struct server *s)
@@ -296,6 +296,7 @@ static void end(struct server *s)
     event_processor_free(s->ep);
     admin_service_fini(&s->admin.service);
     logs_close(s);
+    cert_set_unref(s->certs);
     config_unref(s->config);
 }
 

@@ -13,9 +13,9 @@
 
 /* What becomes of a port of the new configuration. */
 struct port_step {
-    struct server_port *port; /* kept, or made; made ones are owned until the commit */
-    struct server_port *old;  /* whose place it takes; NULL: none, or it is kept */
-    struct cert_store *store; /* owned: certificates of one that is kept; NULL: as they are */
+    struct server_port *port;       /* kept, or made; made ones are owned until the commit */
+    struct server_port *old;        /* whose place it takes; NULL: none, or it is kept */
+    struct server_port_certs certs; /* of one that is kept and whose certificates changed */
     bool made;
 };
 
@@ -25,6 +25,7 @@ struct server_apply {
     struct server_reporter reporter;
     bool reread_files;
     struct config_plan plan;
+    struct cert_set *certs;  /* owned reference */
     struct port_step *steps; /* in the order of the configuration */
     uint32_t n_steps;
     struct server_port **ports; /* owned: the list as it will be */
@@ -53,11 +54,13 @@ static bool port_changed(const struct server_apply *a, const struct port_conf *c
 
 static bool certificates_changed(const struct server_apply *a, const struct port_conf *conf)
 {
-    bool changed = conf->tls && a->reread_files;
+    for (uint32_t i = 0; conf->tls && i < conf->tls_conf.n_bundles; i++) {
+        struct view name = conf->tls_conf.bundles[i]->name;
 
-    for (uint32_t i = 0; conf->tls && i < conf->tls_conf.n_bundles; i++)
-        changed = changed || has_effect(a, CONFIG_PART_BUNDLES, conf->tls_conf.bundles[i]->name);
-    return changed;
+        if (cert_set_find(a->certs, name) != cert_set_find(a->server->certs, name))
+            return true;
+    }
+    return false;
 }
 
 static bool is_same_endpoint(const struct endpoint *a, const struct endpoint *b)
@@ -93,6 +96,40 @@ static bool tell(const struct server_apply *a, const char *object, enum sp_err e
     return false;
 }
 
+static void report_certificate(void *arg, const struct cert_problem *p)
+{
+    const struct server_apply *a = arg;
+
+    server_report(&a->reporter, p->warning, "/bundles/", p->bundle, VIEW_FMT "%s" VIEW_FMT,
+                  VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+}
+
+static bool prepare_certificates(struct server_apply *a)
+{
+    const struct cert_reporter reporter = {.report = report_certificate, .arg = a};
+    enum sp_err err = SP_OK;
+
+    a->certs = cert_set_load(
+        &(struct cert_set_options){.bundles = a->config->bundles,
+                                   .n_bundles = a->config->n_bundles,
+                                   .old = a->server->certs,
+                                   .look = a->reread_files ? CERT_LOOK_FILES : CERT_LOOK_SETTINGS,
+                                   .refuse_expired = true,
+                                   .reporter = &reporter},
+        &err);
+    return a->certs != NULL || (err == SP_INVALID ? false : tell(a, "/bundles", err));
+}
+
+/* Certificates of a port that stays as it is. */
+static bool prepare_port_certs(struct server_apply *a, struct port_step *step,
+                               const struct server_port *port)
+{
+    const struct cert_reporter reporter = {.report = report_certificate, .arg = a};
+    enum sp_err err = server_port_certs_prepare(&step->certs, port, a->certs, &reporter);
+
+    return err == SP_OK || (err == SP_INVALID ? false : tell(a, "/ports", err));
+}
+
 static bool prepare_port(struct server_apply *a, const struct port_conf *conf)
 {
     struct server_port *old = predecessor(a->server, conf);
@@ -100,15 +137,15 @@ static bool prepare_port(struct server_apply *a, const struct port_conf *conf)
 
     step->made = old == NULL || port_changed(a, conf) || !view_eq(old->conf->name, conf->name);
     if (step->made) {
-        const struct server_port_options options = {
-            .config = a->config, .conf = conf, .old = old, .reporter = &a->reporter};
+        const struct server_port_options options = {.config = a->config,
+                                                    .conf = conf,
+                                                    .certs = a->certs,
+                                                    .old = old,
+                                                    .reporter = &a->reporter};
 
         step->port = server_port_new(a->server, &options);
         step->old = old;
-    } else if (certificates_changed(a, conf)) {
-        step->store = server_port_read_certificates(conf, &a->reporter);
-        step->port = step->store == NULL ? NULL : old;
-    } else {
+    } else if (!certificates_changed(a, conf) || prepare_port_certs(a, step, old)) {
         step->port = old;
     }
     if (step->port == NULL)
@@ -171,7 +208,7 @@ static bool prepare_all(struct server_apply *a)
         return tell(a, "", SP_SHUTTING_DOWN);
     if (!config_plan_effects(&a->plan, a->server->config, a->config))
         return tell(a, "", SP_NOMEM);
-    ok = prepare_ports(a) && prepare_core(a);
+    ok = prepare_certificates(a) && prepare_ports(a) && prepare_core(a);
     return prepare_service(a) && ok;
 }
 
@@ -198,6 +235,7 @@ struct server_apply *server_apply_prepare(struct server *s, struct config *confi
 
 static void apply_free(struct server_apply *a)
 {
+    cert_set_unref(a->certs);
     config_plan_fini(&a->plan);
     config_unref(a->config);
     free(a->steps);
@@ -212,7 +250,7 @@ void server_apply_abandon(struct server_apply *a)
     for (uint32_t i = 0; i < a->n_steps; i++) {
         if (a->steps[i].made)
             server_port_free(a->steps[i].port);
-        cert_store_unref(a->steps[i].store);
+        server_port_certs_abandon(&a->steps[i].certs);
     }
     proxy_service_abandon(a->service);
     net_core_change_abandon(a->core);
@@ -226,9 +264,8 @@ static void commit_step(struct port_step *step)
     if (step->made) {
         server_port_begin(step->port);
         port_announce(step->port);
-    } else if (step->store != NULL) {
-        ssl_port_set_store(step->port->tls, step->store);
-        cert_store_unref(step->store);
+    } else {
+        server_port_certs_commit(&step->certs, step->port);
     }
 }
 
@@ -269,6 +306,7 @@ void server_apply_commit(struct server_apply *a)
     struct server *s = a->server;
     struct server_port **old_ports = s->ports;
     struct config *old_config = s->config;
+    struct cert_set *old_certs = s->certs;
 
     server_lock(s);
     proxy_service_commit(&s->service, a->service);
@@ -279,6 +317,8 @@ void server_apply_commit(struct server_apply *a)
     s->ports = a->ports;
     s->n_ports = a->n_steps;
     s->config = config_ref(a->config);
+    s->certs = a->certs;
+    a->certs = old_certs;
     ports_reap(s);
     server_unlock(s);
     if (!server_watch_memory(s))

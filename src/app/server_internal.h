@@ -13,7 +13,7 @@
 #include <sallyport/http/proxy_service.h>
 #include <sallyport/net/net_core.h>
 #include <sallyport/net/net_processor.h>
-#include <sallyport/tls/cert_store.h>
+#include <sallyport/tls/cert_set.h>
 #include <sallyport/tls/ssl_net_processor.h>
 #include <sallyport/tls/ssl_port.h>
 
@@ -35,14 +35,15 @@ struct server_admin {
 };
 
 struct server {
-    /* Of the configuration that holds: `config`, `ports`, `leaving`, and the service's set. Whoever
-     * is not the main thread before the threads started or after they ended looks at them with it;
-     * never on a net thread. */
+    /* Of the configuration that holds: `config`, `certs`, `ports`, `leaving`, and the service's
+     * set. Whoever is not the main thread before the threads started or after they ended looks at
+     * them with it; never on a net thread. */
     pthread_mutex_t lock;
     bool ending;              /* no other configuration any more; with `applying` */
     pthread_mutex_t applying; /* one at a time: server_apply.h; taken before `lock` */
     struct managed_config managed;
-    struct config *config; /* owned reference */
+    struct config *config;  /* owned reference */
+    struct cert_set *certs; /* owned reference */
     struct threads_plan plan;
     struct log_sink *log, *access_log; /* NULL: standard error; none */
     struct event_processor *ep;
@@ -83,6 +84,12 @@ void ports_reap(struct server *s);
 void ports_stop(struct server *s);
 /* Lets go of everything, after the threads have ended. */
 void ports_close(struct server *s);
+
+/* server_certificates.c. Before the ports are opened: reads everything, with its progress on a
+ * terminal. False: told why the server cannot start. */
+bool server_read_certificates(struct server *s);
+/* The set that serves, with a reference for the caller. Any thread but a net thread. */
+struct cert_set *server_certificates(struct server *s) SP_MUST_CHECK;
 
 /* admin_socket.c. False: told why the server cannot start. */
 bool admin_open(struct server *s);

@@ -36,18 +36,29 @@ static void report_certificate(void *arg, const struct cert_problem *p)
                   VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
 }
 
-struct cert_store *server_port_read_certificates(const struct port_conf *conf,
-                                                 const struct server_reporter *reporter)
+enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struct server_port *port,
+                                      const struct cert_set *set,
+                                      const struct cert_reporter *reporter)
 {
-    const struct cert_reporter certificates = {.report = report_certificate,
-                                               .arg = (void *)(uintptr_t)reporter};
-    enum sp_err err = SP_OK;
-    struct cert_store *store = cert_store_new(&conf->tls_conf, &certificates, &err);
+    *out = (struct server_port_certs){0};
+    if (port->tls == NULL)
+        return SP_OK;
+    out->store = cert_store_new(&(struct cert_store_options){
+        .conf = &port->conf->tls_conf, .set = set, .reporter = reporter});
+    return out->store == NULL ? SP_NOMEM : SP_OK;
+}
 
-    if (store == NULL && err != SP_INVALID) /* else each problem was told */
-        server_report(reporter, false, "/ports/", conf->name, "its certificates cannot be used: %s",
-                      sp_err_text(err));
-    return store;
+void server_port_certs_commit(struct server_port_certs *certs, struct server_port *port)
+{
+    if (certs->store != NULL)
+        ssl_port_set_store(port->tls, certs->store);
+    server_port_certs_abandon(certs);
+}
+
+void server_port_certs_abandon(struct server_port_certs *certs)
+{
+    cert_store_unref(certs->store);
+    *certs = (struct server_port_certs){0};
 }
 
 /* For who types http:// where https:// was meant. */
@@ -74,12 +85,17 @@ static bool has_same_policy(const struct tls_port_conf *a, const struct tls_port
 
 static bool open_tls(struct server_port *port, const struct server_port_options *o)
 {
+    const struct cert_reporter certificates = {.report = report_certificate,
+                                               .arg = (void *)(uintptr_t)o->reporter};
     char answer[512];
     enum sp_err err;
 
-    port->store = server_port_read_certificates(port->conf, o->reporter);
-    if (port->store == NULL)
+    port->store = cert_store_new(&(struct cert_store_options){
+        .conf = &port->conf->tls_conf, .set = o->certs, .reporter = &certificates});
+    if (port->store == NULL) {
+        server_report(o->reporter, false, "/ports/", port->conf->name, "%s", sp_err_text(SP_NOMEM));
         return false;
+    }
     if (o->old != NULL && o->old->tls != NULL &&
         has_same_policy(&o->old->conf->tls_conf, &port->conf->tls_conf)) {
         port->tls = ssl_port_ref(o->old->tls); /* clients resume across the change */

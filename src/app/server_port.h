@@ -34,11 +34,12 @@ struct server_port {
 struct server_port_options {
     struct config *config; /* the port takes a reference of its own */
     const struct port_conf *conf;
+    const struct cert_set *certs; /* of the configuration; read during the call */
     struct server_port *old; /* whose sockets, ticket keys and TLS contexts it goes on with; NULL */
     const struct server_reporter *reporter;
 };
 
-/* Reads the certificates and opens the listeners. NULL: told why; `old` is as it was. */
+/* Opens the listeners. NULL: told why; `old` is as it was. */
 struct server_port *server_port_new(struct server *s, const struct server_port_options *options)
     SP_MUST_CHECK;
 void server_port_begin(struct server_port *port);
@@ -47,11 +48,17 @@ void server_port_stop(struct server_port *port);
 /* Stops it; its connections, if there are any, go on without it. NULL is accepted. */
 void server_port_free(struct server_port *port);
 
-/* The certificates of a port that is kept, read anew; the caller owns the reference. NULL: told
- * why. */
-struct cert_store *server_port_read_certificates(const struct port_conf *conf,
-                                                 const struct server_reporter *reporter)
-    SP_MUST_CHECK;
+/* Other certificates for a port that goes on: prepared, and then committed, which cannot fail, or
+ * abandoned. A plain port has nothing to change. */
+struct server_port_certs {
+    struct cert_store *store; /* owned; NULL: none */
+};
+/* SP_INVALID after a problem was reported, or SP_NOMEM. */
+enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struct server_port *port,
+                                      const struct cert_set *set,
+                                      const struct cert_reporter *reporter) SP_MUST_CHECK;
+void server_port_certs_commit(struct server_port_certs *certs, struct server_port *port);
+void server_port_certs_abandon(struct server_port_certs *certs); /* harmless after a commit */
 
 /* Client connections that are open. Any thread. */
 uint32_t server_port_connections(const struct server_port *port);

@@ -1,10 +1,14 @@
-/* Host names to bundles. Filled once, then sorted, then only read. */
+/* Host names to the bundles of a store. Filled once, then sorted, then only read. */
 #pragma once
 
-#include "cert_bundle.h"
+#include <sallyport/base/compiler.h>
+#include <sallyport/base/view.h>
+
+#include <stdbool.h>
+#include <stdint.h>
 
 struct cert_name {
-    struct view name; /* lower case; "*.example.com" is a wildcard */
+    struct view name; /* lower case; "*.example.com" is a wildcard; borrowed from the bundle */
     uint32_t bundle;  /* index of the bundle in its store */
 };
 
@@ -20,14 +24,16 @@ struct cert_names {
  * room for CERT_NAME_MAX. A leading "*." is kept. */
 struct view cert_name_normal(struct view name, char *dst);
 
-/* The names that a bundle is served under: conf's, else the DNS names of its certificates. Problems
- * go to `load`; the bytes live in `arena`. */
-void cert_names_add_bundle(struct cert_names *names, struct arena *arena,
-                           const struct bundle_conf *conf, const struct cert_bundle *bundle,
-                           uint32_t index, struct cert_load *load);
-/* Sorts; of a name that several bundles have, the first bundle keeps it (a warning). */
-void cert_names_finish(struct cert_names *names, const struct cert_bundle *bundles,
-                       struct cert_load *load);
-/* NULL: no bundle has it, neither exactly nor by a wildcard of one label. `name` is normal. */
-const struct cert_name *cert_names_find(const struct cert_names *names, struct view name);
+/* Room for so many, once. */
+bool cert_names_reserve(struct cert_names *names, uint32_t n) SP_MUST_CHECK;
+void cert_names_add(struct cert_names *names, struct view normal, uint32_t bundle);
+/* Sorts; of a name that several bundles have, the first bundle wins and stands first. */
+void cert_names_finish(struct cert_names *names);
+
+/* The entries of exactly this name, the one that wins first; *n of them, 0: none. */
+const struct cert_name *cert_names_exact(const struct cert_names *names, struct view name,
+                                         uint32_t *n);
+/* The same for the wildcard of one label that covers a name. `name` is normal. */
+const struct cert_name *cert_names_wildcard(const struct cert_names *names, struct view name,
+                                            uint32_t *n);
 void cert_names_fini(struct cert_names *names);

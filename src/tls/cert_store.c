@@ -1,20 +1,20 @@
 #include "cert_names.h"
-#include "tls_context.h"
-#include "tls_error.h"
+#include "cert_store_internal.h"
 
-#include <openssl/err.h>
-
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct cert_store {
     atomic_uint refs;
-    struct arena arena;          /* the names */
-    struct cert_bundle *bundles; /* owned, n_bundles */
+    struct cert_bundle **bundles; /* owned references */
     uint32_t n_bundles;
     struct cert_names names;
     uint32_t fallback; /* bundle for who asks for no name */
     bool strict_sni;
 };
+
+/* ---- Making one ---- */
 
 static uint32_t index_of(const struct tls_port_conf *conf, const struct bundle_conf *bundle)
 {
@@ -25,64 +25,87 @@ static uint32_t index_of(const struct tls_port_conf *conf, const struct bundle_c
     return i;
 }
 
-static void load_one(struct cert_store *store, const struct bundle_conf *conf,
-                     struct cert_load *load)
+static void add_bundle(struct cert_store *store, const struct cert_set *set, struct view name)
 {
-    struct cert_bundle *bundle = &store->bundles[store->n_bundles];
+    struct cert_bundle *bundle = cert_set_find(set, name);
 
-    cert_bundle_load(bundle, conf, load);
-    cert_names_add_bundle(&store->names, &store->arena, conf, bundle, store->n_bundles, load);
-    store->n_bundles++;
+    SP_ASSERT(bundle != NULL);
+    store->bundles[store->n_bundles++] = cert_bundle_ref(bundle);
 }
 
-static void load_all(struct cert_store *store, const struct tls_port_conf *conf,
-                     struct cert_load *load)
+static void add_bundles(struct cert_store *store, const struct cert_store_options *o)
 {
+    const struct tls_port_conf *conf = o->conf;
     const struct bundle_conf *fallback = conf->default_bundle;
 
     for (uint32_t i = 0; i < conf->n_bundles; i++)
-        load_one(store, conf->bundles[i], load);
+        add_bundle(store, o->set, conf->bundles[i]->name);
     store->fallback = fallback == NULL ? 0 : index_of(conf, fallback);
     if (store->fallback == conf->n_bundles) /* a default that stands beside the list */
-        load_one(store, fallback, load);
-    cert_names_finish(&store->names, store->bundles, load);
+        add_bundle(store, o->set, fallback->name);
 }
 
-static enum sp_err fill(struct cert_store *store, const struct tls_port_conf *conf,
-                        const struct cert_reporter *reporter)
+static bool index_names(struct cert_store *store)
 {
-    struct cert_load load = {.reporter = reporter, .scratch = tls_context_new(conf)};
+    uint32_t n = 0;
 
-    if (load.scratch == NULL)
-        return tls_error_take().err == SP_NOMEM ? SP_NOMEM : SP_TLS_INTERNAL;
-    store->bundles = calloc((size_t)conf->n_bundles + 1, sizeof(*store->bundles));
-    if (store->bundles == NULL)
-        load.nomem = true;
-    else
-        load_all(store, conf, &load);
-    SSL_CTX_free(load.scratch);
-    ERR_clear_error();
-    if (load.nomem)
-        return SP_NOMEM;
-    return load.n_errors > 0 ? SP_INVALID : SP_OK;
+    for (uint32_t i = 0; i < store->n_bundles; i++)
+        n += store->bundles[i]->n_names;
+    if (!cert_names_reserve(&store->names, n))
+        return false;
+    for (uint32_t i = 0; i < store->n_bundles; i++)
+        for (uint32_t k = 0; k < store->bundles[i]->n_names; k++)
+            cert_names_add(&store->names, store->bundles[i]->names[k], i);
+    cert_names_finish(&store->names);
+    return true;
 }
 
-struct cert_store *cert_store_new(const struct tls_port_conf *conf,
-                                  const struct cert_reporter *reporter, enum sp_err *err)
+SP_PRINTF(3, 4)
+static void warn(const struct cert_reporter *reporter, struct view bundle, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    reporter->report(reporter->arg, &(const struct cert_problem){
+                                        .bundle = bundle, .text = view_of(text), .warning = true});
+}
+
+/* Of two that have been there all along it was said when the later one came. */
+static void tell_doubled(const struct cert_store *store, const struct cert_store_options *o)
+{
+    for (uint32_t i = 1; i < store->names.n; i++) {
+        const struct cert_name *wins = &store->names.v[i - 1], *loses = &store->names.v[i];
+        const struct cert_bundle *winner = store->bundles[wins->bundle];
+        const struct cert_bundle *loser = store->bundles[loses->bundle];
+
+        if (view_eq(wins->name, loses->name) &&
+            (cert_set_is_new(o->set, winner) || cert_set_is_new(o->set, loser)))
+            warn(o->reporter, cert_bundle_name(loser),
+                 "\"" VIEW_FMT "\" is served by bundle \"" VIEW_FMT "\", which comes first",
+                 VIEW_ARG(loses->name), VIEW_ARG(cert_bundle_name(winner)));
+    }
+}
+
+struct cert_store *cert_store_new(const struct cert_store_options *o)
 {
     struct cert_store *store = calloc(1, sizeof(*store));
 
-    *err = SP_NOMEM;
     if (store == NULL)
         return NULL;
     atomic_init(&store->refs, 1);
-    arena_init(&store->arena);
-    store->strict_sni = conf->strict_sni;
-    *err = fill(store, conf, reporter);
-    if (*err == SP_OK)
-        return store;
-    cert_store_unref(store);
-    return NULL;
+    store->strict_sni = o->conf->strict_sni;
+    store->bundles = calloc((size_t)o->conf->n_bundles + 1, sizeof(struct cert_bundle *));
+    if (store->bundles != NULL)
+        add_bundles(store, o);
+    if (store->bundles == NULL || !index_names(store)) {
+        cert_store_unref(store);
+        return NULL;
+    }
+    tell_doubled(store, o);
+    return store;
 }
 
 struct cert_store *cert_store_ref(struct cert_store *store)
@@ -96,29 +119,75 @@ void cert_store_unref(struct cert_store *store)
     if (store == NULL || atomic_fetch_sub_explicit(&store->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (uint32_t i = 0; i < store->n_bundles; i++)
-        cert_bundle_fini(&store->bundles[i]);
+        cert_bundle_unref(store->bundles[i]);
     free(store->bundles);
     cert_names_fini(&store->names);
-    arena_fini(&store->arena);
     free(store);
 }
 
-const struct cert_bundle *cert_store_find(const struct cert_store *store, struct view name)
-{
-    char buf[CERT_NAME_MAX];
-    struct view normal = cert_name_normal(name, buf);
-    const struct cert_name *found = NULL;
+/* ---- Looking names up ---- */
 
-    if (normal.len > 0 && normal.p[0] != '*') /* which only a certificate may say */
-        found = cert_names_find(&store->names, normal);
-    if (found != NULL)
-        return &store->bundles[found->bundle];
-    return name.len > 0 && store->strict_sni ? NULL : &store->bundles[store->fallback];
+/* Empty: nothing that a certificate could be for. A wildcard is what only a certificate may say. */
+static struct view asked_for(struct view name, char *dst)
+{
+    struct view normal = cert_name_normal(name, dst);
+
+    return normal.len > 0 && normal.p[0] != '*' ? normal : (struct view){NULL, 0};
 }
 
-struct view cert_store_bundle_for(const struct cert_store *store, struct view name)
+static struct cert_match match_of(const struct cert_store *store, enum cert_match_kind kind,
+                                  const struct cert_name *found)
 {
-    const struct cert_bundle *bundle = cert_store_find(store, name);
+    return (struct cert_match){kind, found->name, store->bundles[found->bundle]};
+}
 
-    return bundle == NULL ? (struct view){NULL, 0} : tls_label_view(bundle->name);
+static struct cert_match fallback_match(const struct cert_store *store, struct view name)
+{
+    if (name.len > 0 && store->strict_sni)
+        return (struct cert_match){.kind = CERT_MATCH_REFUSED};
+    return (struct cert_match){.kind = CERT_MATCH_DEFAULT,
+                               .bundle = store->bundles[store->fallback]};
+}
+
+struct cert_match cert_store_match(const struct cert_store *store, struct view name)
+{
+    char buf[CERT_NAME_MAX];
+    struct view normal = asked_for(name, buf);
+    const struct cert_name *found;
+    uint32_t n;
+
+    found = cert_names_exact(&store->names, normal, &n);
+    if (n > 0)
+        return match_of(store, CERT_MATCH_EXACT, found);
+    found = cert_names_wildcard(&store->names, normal, &n);
+    return n > 0 ? match_of(store, CERT_MATCH_WILDCARD, found) : fallback_match(store, name);
+}
+
+struct cert_bundle *cert_store_find(const struct cert_store *store, struct view name)
+{
+    return cert_store_match(store, name).bundle;
+}
+
+uint32_t cert_store_candidates(const struct cert_store *store, struct view name,
+                               struct cert_match *out, uint32_t max)
+{
+    char buf[CERT_NAME_MAX];
+    struct view normal = asked_for(name, buf);
+    const struct cert_name *exact, *wildcard;
+    struct cert_match last = fallback_match(store, name);
+    uint32_t n_exact, n_wildcard, n = 0;
+
+    exact = cert_names_exact(&store->names, normal, &n_exact);
+    wildcard = cert_names_wildcard(&store->names, normal, &n_wildcard);
+    for (uint32_t i = 0; i < n_exact; i++, n++)
+        if (n < max)
+            out[n] = match_of(store, CERT_MATCH_EXACT, &exact[i]);
+    for (uint32_t i = 0; i < n_wildcard; i++, n++)
+        if (n < max)
+            out[n] = match_of(store, CERT_MATCH_WILDCARD, &wildcard[i]);
+    if (last.kind == CERT_MATCH_REFUSED)
+        return n;
+    if (n < max)
+        out[n] = last;
+    return n + 1;
 }

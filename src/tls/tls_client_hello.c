@@ -1,5 +1,6 @@
 #include "tls_client_hello.h"
 
+#include "cert_store_internal.h"
 #include "ssl_port_internal.h"
 #include "tls_thread.h"
 

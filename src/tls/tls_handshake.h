@@ -42,10 +42,10 @@ enum tls_hs_state {
 
 /* A handshake's own memory; gone with its end. */
 struct tls_handshake {
-    struct ssl_net_vconnection *vc;   /* borrowed: its owner */
-    struct cert_store *store;         /* owned reference, from NEGOTIATE on: a reload may come */
-    const struct cert_bundle *bundle; /* borrowed from `store`; NULL: not chosen yet */
-    struct kept_hello *hello;         /* owned; what a server was offered, for when it fails */
+    struct ssl_net_vconnection *vc; /* borrowed: its owner */
+    struct cert_store *store;       /* owned reference, from NEGOTIATE on: a reload may come */
+    struct cert_bundle *bundle;     /* borrowed from `store`; NULL: not chosen yet */
+    struct kept_hello *hello;       /* owned; what a server was offered, for when it fails */
     enum tls_hs_state state;
     enum sp_err err;    /* why it fails, where that is known better than by OpenSSL; SP_OK: not */
     const char *reason; /* OpenSSL's words, static; NULL: none */

@@ -147,6 +147,8 @@ void tls_server_failed(const struct ssl_net_vconnection *vc, enum sp_err err)
     if (err == SP_OK)
         err = SP_TLS_GONE;
     count_reason(err);
+    if (vc->hs != NULL && vc->hs->bundle != NULL)
+        cert_bundle_count(vc->hs->bundle, false);
     if (silent && err == SP_TLS_GONE) {
         LOG_DEBUG(TLS, "vc=%" PRIu64 " err=tls_gone no byte was received", vc->super.id);
         return;

@@ -140,6 +140,7 @@ static enum sp_err server_judge(struct tls_handshake *hs)
 static void server_finish(struct tls_handshake *hs)
 {
     hs->vc->bundle = tls_label_ref(hs->bundle->name);
+    cert_bundle_count(hs->bundle, true);
     tls_server_count(hs->vc);
 }
 

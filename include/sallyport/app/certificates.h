@@ -16,6 +16,5 @@ struct certificates_reporter {
     void *arg;
 };
 
-/* Reads every file and tells `reporter` of everything that is wrong, a bundle that several ports
- * share once a port. False: there was more than warnings. Blocks on files. */
+/* Reads every file and tells `reporter` of everything that is wrong. False: there was more than warnings. Blocks on files. */
 bool certificates_check(const struct config *config, const struct certificates_reporter *reporter);

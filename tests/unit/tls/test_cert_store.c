@@ -1,4 +1,5 @@
 #include "cert_bundle.h"
+#include "cert_stores.h"
 #include "failing_alloc.h"
 #include "tls_certs.h"
 
@@ -55,7 +56,7 @@ static struct cert_store *load(const struct tls_port_conf *conf, struct report *
     const struct cert_reporter reporter = {.report = take_problem, .arg = report};
 
     *report = (struct report){0};
-    return cert_store_new(conf, &reporter, err);
+    return store_make(conf, &reporter, err);
 }
 
 /* One bundle, "shop", of the certificates given. */
@@ -97,7 +98,9 @@ static void assert_warned(struct cert_conf *certs, uint32_t n, const char *line)
 
 static void assert_bundle(const struct cert_store *store, const char *name, const char *bundle)
 {
-    struct view found = cert_store_bundle_for(store, view_of(name));
+    const struct cert_bundle *bundle_found = cert_store_match(store, view_of(name)).bundle;
+    struct view found =
+        bundle_found == NULL ? (struct view){NULL, 0} : cert_bundle_name(bundle_found);
 
     if (!view_eq(found, view_of(bundle)))
         fail_msg("%s leads to " VIEW_FMT, name, VIEW_ARG(found));

@@ -237,7 +237,7 @@ static void *reload(void *arg)
 
     while (!atomic_load(&stop_reloading)) {
         enum sp_err err;
-        struct cert_store *next = cert_store_new(&s->bed.conf, &reporter, &err);
+        struct cert_store *next = store_make(&s->bed.conf, &reporter, &err);
 
         if (next == NULL)
             return NULL;

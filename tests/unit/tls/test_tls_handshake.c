@@ -209,7 +209,7 @@ static void resumes_after_the_certificates_were_swapped(void **state)
     enum sp_err err;
 
     pair_init_open(&first, bed);
-    next = cert_store_new(&bed->conf, &reporter, &err);
+    next = store_make(&bed->conf, &reporter, &err);
     ssl_port_set_store(bed->port, next);
     cert_store_unref(next);
     resume(&second, &first, NULL);
@@ -229,7 +229,7 @@ static void a_handshake_finishes_with_the_certificates_it_began_with(void **stat
     pair_init(&pair, bed);
     assert_true(SSL_do_handshake(pair.client) < 0);
     assert_int_equal(pair_advance(&pair).status, IO_WANT_READ); /* half way */
-    next = cert_store_new(&bed->conf, &reporter, &err);
+    next = store_make(&bed->conf, &reporter, &err);
     ssl_port_set_store(bed->port, next);
     cert_store_unref(next);
     cert_store_unref(bed->store); /* only the handshake holds it now */

@@ -2,6 +2,7 @@
  * the test is the loop and calls the connection's verbs itself. */
 #pragma once
 
+#include "cert_stores.h"
 #include "ssl_net_vconnection.h"
 #include "ssl_port_internal.h"
 #include "tls_certs.h"
@@ -74,7 +75,7 @@ static inline void bed_open_port(struct tls_bed *bed)
     struct net_accept_options options = {.label = VIEW("test")};
     enum sp_err err;
 
-    bed->store = cert_store_new(&bed->conf, &reporter, &err);
+    bed->store = store_make(&bed->conf, &reporter, &err);
     assert_int_equal(err, SP_OK);
     err = ssl_port_new(&(struct ssl_port_options){.conf = &bed->conf,
                                                   .store = bed->store,

@@ -1,0 +1,176 @@
+#include "cert_reload.h"
+
+#include "server_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <stdlib.h>
+#include <time.h>
+
+/* One reload, from reading to the swap. */
+struct reloading {
+    struct server *server;
+    const struct cert_reload_options *options;
+    struct cert_reload_outcome *outcome;
+    struct cert_reporter reporter;
+    struct server_port_certs *ports; /* owned, in the order of server.ports */
+    uint32_t n_ports;
+};
+
+void cert_reload_outcome_init(struct cert_reload_outcome *o)
+{
+    *o = (struct cert_reload_outcome){0};
+    cert_problems_init(&o->problems);
+}
+
+void cert_reload_outcome_fini(struct cert_reload_outcome *o)
+{
+    cert_problems_fini(&o->problems);
+    cert_set_unref(o->before);
+    cert_set_unref(o->after);
+}
+
+static bool fail(struct reloading *r, enum sp_err err)
+{
+    r->outcome->status = err == SP_INVALID ? CERT_RELOAD_REFUSED : CERT_RELOAD_FAILED;
+    r->outcome->err = err;
+    return false;
+}
+
+/* ---- Reading ---- */
+
+static bool names_are_known(struct reloading *r)
+{
+    const struct cert_reload_options *o = r->options;
+    bool ok = true;
+
+    for (uint32_t i = 0; i < o->n_bundles; i++) {
+        if (cert_set_find(r->outcome->before, o->bundles[i]) != NULL)
+            continue;
+        cert_problems_keep(&r->outcome->problems,
+                           &(const struct cert_problem){.bundle = o->bundles[i],
+                                                        .text = VIEW("there is no such bundle")});
+        ok = false;
+    }
+    return ok || fail(r, SP_INVALID);
+}
+
+static bool read_all(struct reloading *r)
+{
+    const struct config *config = r->server->config;
+    enum sp_err err = SP_OK;
+
+    r->outcome->after = cert_set_load(&(struct cert_set_options){.bundles = config->bundles,
+                                                                 .n_bundles = config->n_bundles,
+                                                                 .old = r->outcome->before,
+                                                                 .look = CERT_LOOK_FILES,
+                                                                 .only = r->options->bundles,
+                                                                 .n_only = r->options->n_bundles,
+                                                                 .partial = r->options->partial,
+                                                                 .refuse_expired = true,
+                                                                 .reporter = &r->reporter},
+                                      &err);
+    return r->outcome->after != NULL || fail(r, err);
+}
+
+/* ---- Swapping ---- */
+
+static bool prepare_ports(struct reloading *r)
+{
+    const struct server *s = r->server;
+
+    r->ports = calloc((size_t)s->n_ports + 1, sizeof(*r->ports));
+    if (r->ports == NULL)
+        return fail(r, SP_NOMEM);
+    for (; r->n_ports < s->n_ports; r->n_ports++) {
+        enum sp_err err = server_port_certs_prepare(&r->ports[r->n_ports], s->ports[r->n_ports],
+                                                    r->outcome->after, &r->reporter);
+
+        if (err != SP_OK)
+            return fail(r, err);
+    }
+    return true;
+}
+
+static void log_certificate(struct view bundle, const struct cert_info *info, const char *what)
+{
+    char at[40] = "";
+    time_t expires = (time_t)info->not_after_s;
+    struct tm tm;
+
+    if (gmtime_r(&expires, &tm) != NULL)
+        (void)strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    LOG_INFO(TLS, "certificate=%s bundle=" VIEW_FMT " key=\"%s\" serial=%s expires=%s", what,
+             VIEW_ARG(bundle), info->key, info->serial, at);
+}
+
+/* The few that changed. */
+static void log_changes(const struct cert_set *after)
+{
+    for (uint32_t i = 0; i < cert_set_n(after); i++) {
+        const struct cert_bundle *bundle = cert_set_at(after, i);
+        enum cert_outcome outcome = cert_set_outcome(after, i);
+        struct cert_info info;
+
+        for (uint32_t k = 0; outcome != CERT_KEPT && k < cert_bundle_n_certs(bundle); k++) {
+            cert_bundle_describe(bundle, k, &info);
+            log_certificate(cert_bundle_name(bundle), &info,
+                            outcome == CERT_FAILED ? "kept" : "changed");
+        }
+    }
+}
+
+static void swap(struct reloading *r)
+{
+    struct server *s = r->server;
+    struct cert_set *old = s->certs;
+
+    server_lock(s);
+    for (uint32_t i = 0; i < r->n_ports; i++)
+        server_port_certs_commit(&r->ports[i], s->ports[i]);
+    s->certs = cert_set_ref(r->outcome->after);
+    server_unlock(s);
+    cert_set_unref(old);
+    r->outcome->swapped = true;
+    log_changes(r->outcome->after);
+}
+
+static bool has_failed(const struct cert_set *set)
+{
+    for (uint32_t i = 0; i < cert_set_n(set); i++)
+        if (cert_set_outcome(set, i) == CERT_FAILED)
+            return true;
+    return false;
+}
+
+static void run(struct reloading *r)
+{
+    struct cert_reload_outcome *o = r->outcome;
+
+    if (r->server->ending) {
+        (void)fail(r, SP_SHUTTING_DOWN);
+        return;
+    }
+    o->before = cert_set_ref(r->server->certs);
+    if (!names_are_known(r) || !read_all(r) || !prepare_ports(r))
+        return;
+    o->status = has_failed(o->after) ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
+    if (!r->options->dry_run)
+        swap(r);
+}
+
+void cert_reload(struct server *s, const struct cert_reload_options *options,
+                 struct cert_reload_outcome *outcome)
+{
+    struct reloading r = {.server = s,
+                          .options = options,
+                          .outcome = outcome,
+                          .reporter = {cert_problems_keep, &outcome->problems}};
+
+    (void)pthread_mutex_lock(&s->applying);
+    run(&r);
+    for (uint32_t i = 0; i < r.n_ports; i++)
+        server_port_certs_abandon(&r.ports[i]);
+    free(r.ports);
+    (void)pthread_mutex_unlock(&s->applying);
+}

@@ -1,0 +1,56 @@
+/* The certificates that the server begins with, and those that it has. */
+#include "server_internal.h"
+
+#include <sallyport/base/log.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define WORTH_SHOWING 500 /* bundles; fewer are read before one can look */
+
+static void show_progress(void *arg, uint32_t done, uint32_t total)
+{
+    (void)arg;
+    (void)fprintf(stderr, "\rcertificates: %u of %u bundles read%s", done, total,
+                  done == total ? "\n" : "");
+    (void)fflush(stderr);
+}
+
+static void tell(void *arg, const struct cert_problem *p)
+{
+    const struct server *s = arg;
+
+    if (p->warning)
+        LOG_WARN(TLS, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
+                 VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+    else
+        (void)server_refuse(s, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT,
+                            VIEW_ARG(p->bundle), VIEW_ARG(p->file), p->file.len > 0 ? ": " : "",
+                            VIEW_ARG(p->text));
+}
+
+bool server_read_certificates(struct server *s)
+{
+    const struct cert_reporter reporter = {.report = tell, .arg = s};
+    bool shown = s->config->n_bundles >= WORTH_SHOWING && isatty(STDERR_FILENO) == 1;
+    enum sp_err err = SP_OK;
+
+    s->certs = cert_set_load(&(struct cert_set_options){.bundles = s->config->bundles,
+                                                        .n_bundles = s->config->n_bundles,
+                                                        .reporter = &reporter,
+                                                        .progress = shown ? show_progress : NULL},
+                             &err);
+    if (s->certs == NULL && err != SP_INVALID) /* else each problem was told */
+        return server_refuse(s, "/bundles: %s", sp_err_text(err));
+    return s->certs != NULL;
+}
+
+struct cert_set *server_certificates(struct server *s)
+{
+    struct cert_set *set;
+
+    server_lock(s);
+    set = cert_set_ref(s->certs);
+    server_unlock(s);
+    return set;
+}
