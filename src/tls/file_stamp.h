@@ -12,6 +12,8 @@ struct file_stamp {
     int64_t modified_ns, changed_ns; /* contents; contents or inode (links, owner, mode) */
 };
 
+struct stat;
+struct file_stamp file_stamp_of(const struct stat *st);
 /* All zeroes where the file cannot be looked at. Blocks. */
 void file_stamp_take(struct view path, struct file_stamp *out);
 
