@@ -20,13 +20,13 @@ static void tell(void *arg, const struct cert_problem *p)
 {
     const struct server *s = arg;
 
-    if (p->warning)
+    if (p->warning) {
         LOG_WARN(TLS, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
                  VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
-    else
-        (void)server_refuse(s, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT,
-                            VIEW_ARG(p->bundle), VIEW_ARG(p->file), p->file.len > 0 ? ": " : "",
-                            VIEW_ARG(p->text));
+        return;
+    }
+    (void)server_refuse(s, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
+                        VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
 }
 
 bool server_read_certificates(struct server *s)

@@ -24,10 +24,11 @@ static void collect(struct collecting *c, struct view name)
     struct view copy = cert_name_normal(name, normal);
 
     if (copy.len == 0) {
-        if (c->load != NULL)
+        if (c->load != NULL) {
             cert_load_warn(c->load, (struct view){NULL, 0},
                            "\"%s\" is no host name and is left out",
                            log_escape(shown, sizeof(shown), name));
+        }
         return;
     }
     if (c->names != NULL) {

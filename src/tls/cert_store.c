@@ -82,10 +82,11 @@ static void tell_doubled(const struct cert_store *store, const struct cert_store
         const struct cert_bundle *loser = store->bundles[loses->bundle];
 
         if (view_eq(wins->name, loses->name) &&
-            (cert_set_is_new(o->set, winner) || cert_set_is_new(o->set, loser)))
+            (cert_set_is_new(o->set, winner) || cert_set_is_new(o->set, loser))) {
             warn(o->reporter, cert_bundle_name(loser),
                  "\"" VIEW_FMT "\" is served by bundle \"" VIEW_FMT "\", which comes first",
                  VIEW_ARG(loses->name), VIEW_ARG(cert_bundle_name(winner)));
+        }
     }
 }
 
