@@ -60,16 +60,19 @@ static bool read_all(struct reloading *r)
     const struct config *config = r->server->config;
     enum sp_err err = SP_OK;
 
-    r->outcome->after = cert_set_load(&(struct cert_set_options){.bundles = config->bundles,
-                                                                 .n_bundles = config->n_bundles,
-                                                                 .old = r->outcome->before,
-                                                                 .look = CERT_LOOK_FILES,
-                                                                 .only = r->options->bundles,
-                                                                 .n_only = r->options->n_bundles,
-                                                                 .partial = r->options->partial,
-                                                                 .refuse_expired = true,
-                                                                 .reporter = &r->reporter},
-                                      &err);
+    r->outcome->after = cert_set_load(
+        &(struct cert_set_options){.bundles = config->bundles,
+                                   .n_bundles = config->n_bundles,
+                                   .old = r->outcome->before,
+                                   .look = CERT_LOOK_FILES,
+                                   .only = r->options->bundles,
+                                   .n_only = r->options->n_bundles,
+                                   .partial = r->options->partial,
+                                   .shunned =
+                                       r->options->by_watch ? r->server->canary.rejected : NULL,
+                                   .refuse_expired = true,
+                                   .reporter = &r->reporter},
+        &err);
     return r->outcome->after != NULL || fail(r, err);
 }
 
@@ -122,16 +125,28 @@ static void log_changes(const struct cert_set *after)
 
 static void swap(struct reloading *r)
 {
-    struct server *s = r->server;
-    struct cert_set *old = s->certs;
-
-    server_lock(s);
-    for (uint32_t i = 0; i < r->n_ports; i++)
-        server_port_certs_commit(&r->ports[i], s->ports[i]);
-    s->certs = cert_set_ref(r->outcome->after);
-    server_unlock(s);
-    cert_set_unref(old);
+    server_swap_certificates(r->server, r->outcome->after, r->ports);
     r->outcome->swapped = true;
+    log_changes(r->outcome->after);
+}
+
+/* Where nothing changed there is nothing to try. */
+static void begin_canary(struct reloading *r)
+{
+    enum sp_err err;
+
+    if (!cert_set_differs(r->outcome->after, r->outcome->before)) {
+        swap(r);
+        return;
+    }
+    err = cert_canary_begin(r->server, r->outcome->after, r->ports, &r->options->canary);
+    if (err != SP_OK) {
+        (void)fail(r, err);
+        return;
+    }
+    r->ports = NULL;
+    r->n_ports = 0;
+    r->outcome->tried = true;
     log_changes(r->outcome->after);
 }
 
@@ -143,19 +158,33 @@ static bool has_failed(const struct cert_set *set)
     return false;
 }
 
+/* A person's reload is the end of a canary that is under way. */
+static bool may_begin(struct reloading *r)
+{
+    if (r->server->ending)
+        return fail(r, SP_SHUTTING_DOWN);
+    if (r->server->canary.set == NULL || !r->options->by_watch)
+        return true;
+    r->outcome->status = CERT_RELOAD_BUSY;
+    return false;
+}
+
 static void run(struct reloading *r)
 {
     struct cert_reload_outcome *o = r->outcome;
 
-    if (r->server->ending) {
-        (void)fail(r, SP_SHUTTING_DOWN);
+    if (!may_begin(r))
         return;
-    }
     o->before = cert_set_ref(r->server->certs);
     if (!names_are_known(r) || !read_all(r) || !prepare_ports(r))
         return;
     o->status = has_failed(o->after) ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
-    if (!r->options->dry_run)
+    if (r->options->dry_run)
+        return;
+    cert_canary_back(r->server, "another reload");
+    if (r->options->canary.share > 0)
+        begin_canary(r);
+    else
         swap(r);
 }
 

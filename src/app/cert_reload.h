@@ -5,6 +5,8 @@
  * run at once. Thread: one that may block, as for server_apply. */
 #pragma once
 
+#include "cert_canary.h"
+
 #include <sallyport/base/compiler.h>
 #include <sallyport/tls/cert_problem.h>
 #include <sallyport/tls/cert_set.h>
@@ -18,12 +20,17 @@ struct cert_reload_options {
     uint32_t n_bundles;
     bool partial; /* the good ones are swapped although others are not */
     bool dry_run; /* everything but the swap */
+    struct cert_canary_options canary;
+    /* Nobody asked for it, the files changed: it waits for a canary that is under way to end
+     * (CERT_RELOAD_BUSY), and leaves alone what a canary went back from. */
+    bool by_watch;
 };
 
 enum cert_reload_status {
     CERT_RELOAD_DONE,    /* also when there was nothing to change */
     CERT_RELOAD_PARTLY,  /* some were refused, the others changed (partial) */
     CERT_RELOAD_REFUSED, /* problems says why; nothing has changed */
+    CERT_RELOAD_BUSY,    /* later: only by_watch */
     CERT_RELOAD_FAILED,  /* no memory, or the server ends; nothing has changed */
 };
 
@@ -34,7 +41,8 @@ struct cert_reload_outcome {
     struct cert_problems problems;   /* warnings too */
     struct cert_set *before, *after; /* owned references; `after` says what changed in it, and is
                                         what would be after a dry run; NULL: refused */
-    bool swapped;                    /* false: refused, or a dry run */
+    bool swapped;                    /* false: refused, a dry run, or a canary */
+    bool tried;                      /* a canary has begun with what changed */
 };
 void cert_reload_outcome_init(struct cert_reload_outcome *o);
 void cert_reload_outcome_fini(struct cert_reload_outcome *o);

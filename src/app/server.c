@@ -296,6 +296,7 @@ static void end(struct server *s)
     event_processor_free(s->ep);
     admin_service_fini(&s->admin.service);
     logs_close(s);
+    cert_canary_fini(&s->canary);
     cert_set_unref(s->certs);
     config_unref(s->config);
 }
@@ -311,6 +312,7 @@ int server_run(struct config *config)
     (void)pthread_mutex_init(&s.applying, NULL);
     list_init(&s.leaving);
     drain_init(&s);
+    cert_canary_init(&s.canary);
     signals_block();
     bool started = managed_config_open(&s) && start(&s);
     if (started) {

@@ -45,6 +45,19 @@ bool server_read_certificates(struct server *s)
     return s->certs != NULL;
 }
 
+void server_swap_certificates(struct server *s, struct cert_set *set,
+                              struct server_port_certs *ports)
+{
+    struct cert_set *old = s->certs;
+
+    server_lock(s);
+    for (uint32_t i = 0; i < s->n_ports; i++)
+        server_port_certs_commit(&ports[i], s->ports[i]);
+    s->certs = cert_set_ref(set);
+    server_unlock(s);
+    cert_set_unref(old);
+}
+
 struct cert_set *server_certificates(struct server *s)
 {
     struct cert_set *set;

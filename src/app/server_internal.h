@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin_service.h"
+#include "cert_canary.h"
 #include "managed_config.h"
 #include "server_port.h"
 #include "threads_plan.h"
@@ -42,6 +43,7 @@ struct server {
     bool ending;              /* no other configuration any more; with `applying` */
     pthread_mutex_t applying; /* one at a time: server_apply.h; taken before `lock` */
     struct managed_config managed;
+    struct cert_canary canary;
     struct config *config;  /* owned reference */
     struct cert_set *certs; /* owned reference */
     struct threads_plan plan;
@@ -90,6 +92,12 @@ void ports_close(struct server *s);
 bool server_read_certificates(struct server *s);
 /* The set that serves, with a reference for the caller. Any thread but a net thread. */
 struct cert_set *server_certificates(struct server *s) SP_MUST_CHECK;
+
+/* With server.applying: the set serves, and so do the ports' certificates that were made of it, one
+ * for each of server.ports, which are used up. Cannot fail. */
+struct server_port_certs;
+void server_swap_certificates(struct server *s, struct cert_set *set,
+                              struct server_port_certs *ports);
 
 /* admin_socket.c. False: told why the server cannot start. */
 bool admin_open(struct server *s);

@@ -23,8 +23,10 @@ struct pool {
 
 static bool can_be_kept(const struct cert_job *job)
 {
-    return job->old != NULL && job->old->settings == config_bundle_hash(job->conf) &&
-           (!job->look_at_files || !cert_bundle_files_changed(job->old, job->conf));
+    if (job->old == NULL || job->old->settings != config_bundle_hash(job->conf))
+        return false;
+    return !job->look_at_files || !cert_bundle_files_changed(job->old, job->conf) ||
+           (job->shunned != NULL && !cert_bundle_files_changed(job->shunned, job->conf));
 }
 
 /* The policy of no port in particular: what is tried is the same in all of them. */

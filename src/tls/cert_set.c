@@ -61,6 +61,8 @@ static bool jobs_init(struct cert_jobs *jobs, const struct cert_set_options *o)
         cert_problems_init(&jobs->v[i].problems);
         jobs->v[i].conf = &o->bundles[i];
         jobs->v[i].old = o->old == NULL ? NULL : cert_set_find(o->old, o->bundles[i].name);
+        jobs->v[i].shunned =
+            o->shunned == NULL ? NULL : cert_set_find(o->shunned, o->bundles[i].name);
         jobs->v[i].look_at_files = o->look == CERT_LOOK_FILES && o->n_only == 0;
     }
     return o->look != CERT_LOOK_FILES || o->n_only == 0 || choose(jobs, o);

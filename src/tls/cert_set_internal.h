@@ -21,7 +21,8 @@ struct cert_set {
 /* What there is to do for one bundle, and what came of it. */
 struct cert_job {
     const struct bundle_conf *conf;
-    struct cert_bundle *old; /* borrowed; NULL: none */
+    struct cert_bundle *old;           /* borrowed; NULL: none */
+    const struct cert_bundle *shunned; /* likewise */
     bool look_at_files;
     struct cert_bundle *bundle; /* owned reference; NULL: it could not be read */
     struct cert_problems problems;

@@ -59,29 +59,58 @@ void ssl_port_unref(struct ssl_port *port)
     if (port == NULL || atomic_fetch_sub_explicit(&port->refs, 1, memory_order_acq_rel) != 1)
         return;
     cert_store_unref(atomic_load_explicit(&port->store, memory_order_relaxed));
+    cert_store_unref(atomic_load_explicit(&port->canary, memory_order_relaxed));
     tls_tickets_free(port->tickets);
     SSL_CTX_free(port->ctx);
     free(port);
 }
 
-/* The writer waits for readers, never the other way round: a reader announces itself, looks, takes
+/* ---- The certificates of the moment ----
+ *
+ * The writer waits for readers, never the other way round: a reader announces itself, looks, takes
  * its reference and leaves. All of it sequentially consistent: a reader that the writer did not see
  * sees the new pointer. */
+
+/* Is it this handshake's turn to try? Evenly spread: with a share of 500 each twentieth. */
+static bool tries(struct ssl_port *port)
+{
+    uint64_t share = atomic_load(&port->canary_share), n = atomic_fetch_add(&port->canary_turn, 1);
+
+    return (n + 1) * share / SSL_PORT_WHOLE != n * share / SSL_PORT_WHOLE;
+}
+
 struct cert_store *ssl_port_store(struct ssl_port *port)
 {
     struct cert_store *store;
 
     atomic_fetch_add(&port->readers, 1);
-    store = cert_store_ref(atomic_load(&port->store));
+    store = atomic_load(&port->canary);
+    if (store == NULL || !tries(port))
+        store = atomic_load(&port->store);
+    store = cert_store_ref(store);
     atomic_fetch_sub(&port->readers, 1);
     return store;
 }
 
-void ssl_port_set_store(struct ssl_port *port, struct cert_store *store)
+/* Nobody looks at what was there any more. */
+static void let_go(struct ssl_port *port, struct cert_store *old)
 {
-    struct cert_store *old = atomic_exchange(&port->store, cert_store_ref(store));
-
     while (atomic_load(&port->readers) != 0)
         (void)sched_yield(); /* for as long as a reader needs for three instructions */
     cert_store_unref(old);
+}
+
+void ssl_port_set_canary(struct ssl_port *port, struct cert_store *store, uint32_t share)
+{
+    struct cert_store *old;
+
+    atomic_store(&port->canary_share, share);
+    old = atomic_exchange(&port->canary, store == NULL ? NULL : cert_store_ref(store));
+    let_go(port, old);
+}
+
+void ssl_port_set_store(struct ssl_port *port, struct cert_store *store)
+{
+    let_go(port, atomic_exchange(&port->store, cert_store_ref(store)));
+    ssl_port_set_canary(port, NULL, 0);
 }

@@ -12,10 +12,13 @@
 
 struct ssl_port {
     atomic_uint refs;
-    atomic_uint readers; /* threads that are between looking at `store` and holding it */
-    _Atomic(struct cert_store *) store; /* owned reference */
-    SSL_CTX *ctx;                       /* owned */
-    struct tls_tickets *tickets;        /* owned */
+    atomic_uint readers; /* threads that are between looking at a store and holding it */
+    _Atomic(struct cert_store *) store;  /* owned reference */
+    _Atomic(struct cert_store *) canary; /* owned reference; NULL: none */
+    atomic_uint canary_share;            /* of 10,000 handshakes */
+    atomic_uint canary_turn;             /* handshakes during canaries, modulo 2^32 */
+    SSL_CTX *ctx;                        /* owned */
+    struct tls_tickets *tickets;         /* owned */
     uint32_t handshake_timeout_ms;
     uint32_t alpn; /* ALPN_* bits */
     size_t answer_len;

@@ -62,6 +62,9 @@
     X(tls_group_p384,              "handshakes",  "keys agreed on with P-384")                     \
     X(tls_group_x25519mlkem768,    "handshakes",  "keys agreed on with X25519MLKEM768")            \
     X(tls_group_other,             "handshakes",  "keys agreed on with another group")             \
+    X(tls_canaries_begun,          "reloads",     "certificates that a share of the handshakes tried first") \
+    X(tls_canaries_completed,      "reloads",     "...and that then served everybody")            \
+    X(tls_canaries_reverted,       "reloads",     "...and that went back")                        \
     X(tls_client_handshakes_started, "handshakes", "handshakes with servers that began")           \
     X(tls_client_handshakes_full,  "handshakes",  "full handshakes with servers completed")        \
     X(tls_client_handshakes_resumed, "handshakes", "resumed handshakes with servers completed")    \

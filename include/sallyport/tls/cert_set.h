@@ -41,6 +41,9 @@ struct cert_set_options {
     /* With CERT_LOOK_FILES: only the files of these are looked at. n_only 0: of all. */
     const struct view *only;
     uint32_t n_only;
+    /* NULL, or: a bundle whose files are those that this one was made of is taken over from `old`
+     * all the same. */
+    const struct cert_set *shunned;
     bool partial; /* what cannot be used does not keep the rest from changing */
     /* An expired certificate is refused unless its bundle allows it. Not at a start: a name with a
      * warning in its browsers is better than no name at all. */

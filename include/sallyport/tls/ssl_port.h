@@ -13,6 +13,8 @@
 
 struct ssl_port;
 
+#define SSL_PORT_WHOLE 10000U /* all handshakes, of which a canary takes a share */
+
 struct ssl_port_options {
     const struct tls_port_conf *conf; /* read during the call only */
     struct cert_store *store;         /* borrowed: the port takes a reference of its own */
@@ -27,7 +29,10 @@ enum sp_err ssl_port_new(const struct ssl_port_options *options, struct ssl_port
 struct ssl_port *ssl_port_ref(struct ssl_port *port);
 void ssl_port_unref(struct ssl_port *port); /* NULL is accepted */
 
-/* Handshakes that begin after this use `store` (borrowed, as above). Handshakes under way finish
- * with what they began with; established connections use neither. May wait for a moment: not on a
- * net thread. */
+/* Handshakes that begin after this use `store` (borrowed, as above), all of them: a canary ends.
+ * Handshakes under way finish with what they began with; established connections use neither. May
+ * wait for a moment: not on a net thread, and one caller at a time. */
 void ssl_port_set_store(struct ssl_port *port, struct cert_store *store);
+/* A canary: `share` of SSL_PORT_WHOLE handshakes that begin after this use `store` (borrowed, as
+ * above), the others go on with the port's. NULL: no canary. As above. */
+void ssl_port_set_canary(struct ssl_port *port, struct cert_store *store, uint32_t share);

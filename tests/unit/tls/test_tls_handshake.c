@@ -218,6 +218,39 @@ static void resumes_after_the_certificates_were_swapped(void **state)
     pair_fini(&second);
 }
 
+/* How many of so many handshakes would begin with `store`. */
+static unsigned handshakes_with(struct ssl_port *port, const struct cert_store *store, unsigned of)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < of; i++) {
+        struct cert_store *got = ssl_port_store(port);
+
+        n += got == store;
+        cert_store_unref(got);
+    }
+    return n;
+}
+
+static void a_canary_takes_its_share(void **state)
+{
+    BED;
+    const struct cert_reporter reporter = {.report = report_unexpected};
+    enum sp_err err;
+    struct cert_store *next = store_make(&bed->conf, &reporter, &err);
+
+    ssl_port_set_canary(bed->port, next, 500);
+    assert_int_equal(handshakes_with(bed->port, next, 1000), 50);
+    ssl_port_set_canary(bed->port, next, SSL_PORT_WHOLE);
+    assert_int_equal(handshakes_with(bed->port, next, 100), 100);
+    ssl_port_set_canary(bed->port, NULL, 0);
+    assert_int_equal(handshakes_with(bed->port, bed->store, 100), 100);
+    ssl_port_set_canary(bed->port, next, 500);
+    ssl_port_set_store(bed->port, next); /* which ends it */
+    assert_int_equal(handshakes_with(bed->port, next, 100), 100);
+    cert_store_unref(next);
+}
+
 static void a_handshake_finishes_with_the_certificates_it_began_with(void **state)
 {
     BED;
@@ -601,6 +634,7 @@ int main(void)
         WITH_BED(does_not_resume_under_another_name),
         WITH_BED(gives_out_no_ticket_when_told_so),
         WITH_BED(resumes_after_the_certificates_were_swapped),
+        WITH_BED(a_canary_takes_its_share),
         WITH_BED(a_handshake_finishes_with_the_certificates_it_began_with),
         WITH_BED(chooses_the_certificate_that_the_client_can_verify),
         WITH_BED(the_name_chooses_the_bundle),
