@@ -9,6 +9,9 @@ static const struct conf_row cert_rows[] = {
     {CONF_ROW_PATH(struct cert_conf, "key", key,
         "PEM file with the private key."),
         .required = true},
+    {CONF_ROW_PATH(struct cert_conf, "ocsp", ocsp,
+        "File with the OCSP response to staple, in DER, for those who fetch it themselves."),
+        .def_note = "the program fetches it"},
 };
 
 static const struct conf_table cert_table = {

@@ -34,6 +34,8 @@ static void take_pair(struct cert_bundle *bundle, const struct cert_conf *conf,
         cert_pair_fini(pair);
         return;
     }
+    if (!cert_bundle_take_ocsp(bundle, pair, conf, load))
+        cert_load_nomem(load, conf->chain);
     bundle->n_pairs++;
 }
 

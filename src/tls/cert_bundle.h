@@ -38,6 +38,13 @@ bool cert_bundle_attach(const struct cert_bundle *bundle, SSL *ssl);
 /* A handshake for which it was chosen is over. Never waits. */
 void cert_bundle_count(struct cert_bundle *bundle, bool completed);
 
+/* cert_bundle_ocsp.c: makes the place for a pair's staple, and fills it from conf's file if there
+ * is one. False: out of memory. What is wrong with the file is a warning. */
+bool cert_bundle_take_ocsp(const struct cert_bundle *bundle, struct cert_pair *pair,
+                           const struct cert_conf *conf, struct cert_load *load) SP_MUST_CHECK;
+/* Of the pair whose certificate it is; NULL: none. */
+struct ocsp_slot *cert_bundle_ocsp_of(const struct cert_bundle *bundle, const X509 *leaf);
+
 /* cert_bundle_names.c: fills names from conf's or, without any, from the certificates'. False: out
  * of memory. Other problems go to `load`. */
 bool cert_bundle_take_names(struct cert_bundle *bundle, const struct bundle_conf *conf,

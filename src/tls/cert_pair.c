@@ -4,6 +4,8 @@
 
 #include "tls_error.h"
 
+#include <sallyport/tls/ocsp.h>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -250,5 +252,6 @@ void cert_pair_fini(struct cert_pair *pair)
     X509_free(pair->leaf);
     EVP_PKEY_free(pair->key);
     sk_X509_pop_free(pair->chain, X509_free);
+    ocsp_slot_unref(pair->ocsp);
     *pair = (struct cert_pair){0};
 }

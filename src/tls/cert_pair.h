@@ -8,11 +8,14 @@
 
 #include <openssl/ssl.h>
 
+struct ocsp_slot;
+
 /* A leaf with its key and what stands above it; all owned. */
 struct cert_pair {
     X509 *leaf;
     EVP_PKEY *key;
     STACK_OF(X509) * chain; /* without the leaf; NULL: nothing */
+    struct ocsp_slot *ocsp; /* owned reference, cert_bundle_ocsp.c; NULL: no staple is possible */
 };
 
 /* Reads one pair; false after a problem was reported, and *pair is empty. Warns of what clients

@@ -1,11 +1,14 @@
 #include "tls_client_hello.h"
 
 #include "cert_store_internal.h"
+#include "ocsp_slot.h"
 #include "ssl_port_internal.h"
 #include "tls_thread.h"
 
+#include <sallyport/base/clock.h>
 #include <sallyport/base/log.h>
 
+#include <openssl/err.h>
 #include <openssl/tls1.h>
 
 #include <inttypes.h>
@@ -108,6 +111,45 @@ int tls_on_certificate(SSL *ssl, void *arg)
 
     (void)arg;
     return hs->bundle != NULL && cert_bundle_attach(hs->bundle, ssl) ? 1 : 0;
+}
+
+/* OpenSSL owns the bytes that it is given. */
+static bool give_staple(SSL *ssl, const struct ocsp_staple *staple)
+{
+    unsigned char *copy = OPENSSL_memdup(staple->der, staple->len);
+
+    if (copy == NULL || SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)staple->len) != 1) {
+        OPENSSL_free(copy);
+        ERR_clear_error();
+        return false;
+    }
+    return true;
+}
+
+static void count_missing(const struct ocsp_slot *slot)
+{
+    METRIC_INC(tls_ocsp_unstapled);
+    if (slot != NULL && slot->subject.must_staple)
+        METRIC_INC(tls_ocsp_must_staple_missing);
+}
+
+/* The certificate is chosen, and the client would like to see that it is not revoked: whatever is
+ * there is given at once, and nothing is said if nothing is. */
+int tls_on_status_request(SSL *ssl, void *arg)
+{
+    const struct tls_handshake *hs = ssl_net_vc_of_ssl(ssl)->hs;
+    struct ocsp_slot *slot =
+        hs->bundle == NULL ? NULL : cert_bundle_ocsp_of(hs->bundle, SSL_get_certificate(ssl));
+    struct ocsp_staple *staple = slot == NULL ? NULL : ocsp_slot_staple(slot, clock_wall_ms());
+    bool given = staple != NULL && give_staple(ssl, staple);
+
+    (void)arg;
+    ocsp_staple_unref(staple);
+    if (given)
+        METRIC_INC(tls_ocsp_stapled);
+    else
+        count_missing(slot);
+    return given ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* The name was used, so the answer says so (RFC 6066 3: "SHALL include an extension of type

@@ -1,5 +1,5 @@
 /* What OpenSSL asks this program during a handshake, in the order in which it asks: the name, the
- * ticket key, the certificate, the protocol; and what it shows of every message. */
+ * ticket key, the certificate, its status, the protocol; and what it shows of every message. */
 #pragma once
 
 #include <sallyport/base/view.h>
@@ -11,6 +11,7 @@ int tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
                       EVP_MAC_CTX *mac, int encrypt);
 int tls_on_certificate(SSL *ssl, void *arg);
 int tls_on_server_name(SSL *ssl, int *alert, void *arg);
+int tls_on_status_request(SSL *ssl, void *arg);
 int tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                 const unsigned char *in, unsigned int in_len, void *arg);
 void tls_on_message(int write, int version, int type, const void *data, size_t len, SSL *ssl,

@@ -75,6 +75,7 @@ static void set_callbacks(SSL_CTX *ctx)
     SSL_CTX_set_cert_cb(ctx, tls_on_certificate, NULL);
     (void)SSL_CTX_set_tlsext_servername_callback(ctx, tls_on_server_name);
     SSL_CTX_set_alpn_select_cb(ctx, tls_on_alpn, NULL);
+    (void)SSL_CTX_set_tlsext_status_cb(ctx, tls_on_status_request);
     SSL_CTX_set_msg_callback(ctx, tls_on_message);
 }
 

@@ -140,6 +140,7 @@ static enum sp_err server_judge(struct tls_handshake *hs)
 static void server_finish(struct tls_handshake *hs)
 {
     hs->vc->bundle = tls_label_ref(hs->bundle->name);
+    (void)SSL_set_tlsext_status_ocsp_resp(hs->vc->ssl, NULL, 0); /* the staple goes, too */
     cert_bundle_count(hs->bundle, true);
     tls_server_count(hs->vc);
 }

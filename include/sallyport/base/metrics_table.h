@@ -72,6 +72,9 @@
     X(tls_client_failed_certificate, "handshakes", "failed: the server's certificate was refused") \
     X(tls_client_failed_alpn,      "handshakes",  "failed: no common protocol with the server")    \
     X(tls_client_failed_timeout,   "handshakes",  "failed: the server took too long")              \
+    X(tls_ocsp_stapled,            "handshakes",  "clients that asked for a certificate's status and were given a staple") \
+    X(tls_ocsp_unstapled,          "handshakes",  "clients that asked for a certificate's status, of which there was none") \
+    X(tls_ocsp_must_staple_missing, "handshakes", "of these, with a certificate that must not be shown without") \
     X(tls_truncated,               "connections", "streams that ended without close_notify")       \
     X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \

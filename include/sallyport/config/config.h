@@ -43,6 +43,7 @@ struct client_auth_conf {
 struct cert_conf {
     struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
     struct view key;   /* PEM file */
+    struct view ocsp;  /* DER file with an OCSP response; empty: it is fetched */
 };
 
 struct bundle_conf {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct cert_bundle;
+struct ocsp_slot;
 
 struct cert_bundle *cert_bundle_ref(struct cert_bundle *bundle);
 void cert_bundle_unref(struct cert_bundle *bundle); /* NULL is accepted */
@@ -32,6 +33,8 @@ struct cert_info {
 uint32_t cert_bundle_n_certs(const struct cert_bundle *bundle);
 /* `i` below cert_bundle_n_certs(). */
 void cert_bundle_describe(const struct cert_bundle *bundle, uint32_t i, struct cert_info *out);
+/* Where its staple is (ocsp.h), valid while the bundle is; NULL: it can have none. */
+struct ocsp_slot *cert_bundle_ocsp(const struct cert_bundle *bundle, uint32_t i);
 /* When the first of its certificates expires, Unix time. */
 int64_t cert_bundle_not_after_s(const struct cert_bundle *bundle);
 

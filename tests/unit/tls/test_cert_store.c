@@ -175,7 +175,8 @@ static void the_default_bundle_may_stand_beside_the_list(void **state)
 
 static void missing_files_are_both_told(void **state)
 {
-    struct cert_conf conf = {folder_file(*state, "no.pem"), folder_file(*state, "no.key")};
+    struct cert_conf conf = {.chain = folder_file(*state, "no.pem"),
+                             .key = folder_file(*state, "no.key")};
 
     assert_refused(&conf, 1,
                    "shop|no.pem|cannot be opened: No such file or directory\n"
@@ -185,9 +186,9 @@ static void missing_files_are_both_told(void **state)
 static void every_bad_bundle_is_told(void **state)
 {
     struct cert_conf certs[] = {
-        {folder_file(*state, "a.pem"), folder_file(*state, "a.key")},
+        {.chain = folder_file(*state, "a.pem"), .key = folder_file(*state, "a.key")},
         cert_files_make(*state, "good", KEY_EC, "DNS:good.example"),
-        {folder_file(*state, "b.pem"), folder_file(*state, "b.key")},
+        {.chain = folder_file(*state, "b.pem"), .key = folder_file(*state, "b.key")},
     };
     const struct bundle_conf bundles[] = {
         {.name = VIEW_INIT("first"), .certs = &certs[0], .n_certs = 2},
@@ -238,7 +239,8 @@ static void a_leaf_that_is_not_first_is_told(void **state)
     X509 *ca = cert_new(&(struct cert_recipe){"CA", NULL, -1, 30, NULL, NULL, true}, ca_key);
     X509 *leaf =
         cert_new(&(struct cert_recipe){"leaf", "DNS:a.example", -1, 30, ca, ca_key, false}, key);
-    struct cert_conf conf = {folder_file(*state, "c.pem"), folder_file(*state, "c.key")};
+    struct cert_conf conf = {.chain = folder_file(*state, "c.pem"),
+                             .key = folder_file(*state, "c.key")};
 
     pem_write_key(conf.key, key);
     pem_write_cert(conf.chain, ca, "w");
@@ -289,7 +291,8 @@ static void a_second_key_of_a_type_is_told(void **state)
 
 static void a_key_that_is_too_short_is_told(void **state)
 {
-    struct cert_conf conf = {folder_file(*state, "w.pem"), folder_file(*state, "w.key")};
+    struct cert_conf conf = {.chain = folder_file(*state, "w.pem"),
+                             .key = folder_file(*state, "w.key")};
     EVP_PKEY *key = EVP_RSA_gen(1024);
     X509 *cert =
         cert_new(&(struct cert_recipe){"weak", "DNS:a.example", -1, 30, NULL, NULL, false}, key);
@@ -311,7 +314,8 @@ static void dates_are_told(void **state)
         {1, 30, "warning: shop|d.pem|the certificate is not valid yet: it will be from 2"}};
 
     for (size_t i = 0; i < SP_COUNT_OF(cases); i++) {
-        struct cert_conf conf = {folder_file(*state, "d.pem"), folder_file(*state, "d.key")};
+        struct cert_conf conf = {.chain = folder_file(*state, "d.pem"),
+                                 .key = folder_file(*state, "d.key")};
         EVP_PKEY *key = key_new(KEY_EC);
         X509 *cert = cert_new(&(struct cert_recipe){"dated", "DNS:a.example", cases[i].from,
                                                     cases[i].to, NULL, NULL, false},

@@ -153,7 +153,7 @@ static inline struct cert_conf cert_files_make(const struct test_folder *f, cons
     EVP_PKEY *key = key_new(kind);
     X509 *cert = cert_new(&recipe, key);
     char file[80];
-    struct cert_conf conf;
+    struct cert_conf conf = {0};
 
     (void)snprintf(file, sizeof(file), "%s.pem", name);
     conf.chain = folder_file(f, file);
