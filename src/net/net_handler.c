@@ -217,7 +217,9 @@ __attribute__((noinline)) static void poll_cont(struct net_handler *nh)
 {
     int wait_ms = has_ready(nh) || !list_is_empty(&nh->closed) ? 0 : ethread_wait_ms(nh->thread);
 
+    atomic_store_explicit(&nh->awake, wait_ms == 0, memory_order_relaxed);
     nh->pd.n_ready = epoll_wait(nh->pd.epoll_fd, nh->pd.ready, POLL_DESCRIPTOR_EVENTS, wait_ms);
+    atomic_store_explicit(&nh->awake, true, memory_order_relaxed);
     if (nh->pd.n_ready < 0 && errno != EINTR)
         LOG_LIMITED(NET, ERROR, "thread=%s epoll_wait errno=%d", nh->thread->name, errno);
 }

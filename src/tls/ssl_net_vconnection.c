@@ -4,6 +4,7 @@
 #include "ssl_client_internal.h"
 #include "ssl_net_accept.h"
 #include "ssl_port_internal.h"
+#include "tls_disposal.h"
 #include "tls_error.h"
 #include "tls_thread.h"
 
@@ -386,12 +387,12 @@ static void ssl_net_vc_destroy(struct net_vconnection *base)
 
     vc->role->release(vc);
     tls_handshake_free(vc->hs);
-    SSL_free(vc->ssl);
+    tls_thread_leave(vc);
     tls_spill_clear(&vc->in);
     tls_spill_clear(&vc->out);
     tls_label_unref(vc->bundle);
     net_vc_fini(base);
-    free(vc);
+    tls_dispose(vc);
 }
 
 const struct net_vc_ops ssl_net_vc_ops = {

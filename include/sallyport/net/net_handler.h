@@ -54,6 +54,8 @@ struct net_handler {
     struct timer relief_timer;           /* ...and is done when what has arrived was read */
     atomic_bool handshakes_full;         /* any thread: no further connection for this one now */
     atomic_uint n_open_now;              /* any thread: n_open as of the last turn */
+    atomic_bool awake;                   /* any thread: it does not wait for events */
+    atomic_uint n_disposals;             /* any thread: SSL objects it is to free (src/tls) */
 };
 
 /* The handler of an ethread that has one (ET_NET, ET_SSL). */
