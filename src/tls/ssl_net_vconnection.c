@@ -406,5 +406,7 @@ const struct net_vc_ops ssl_net_vc_ops = {
     .close = ssl_net_vc_close,
     .detach = ssl_net_vc_detach,
     .tls_info = ssl_net_vc_tls_info,
+    .identity = net_vc_default_identity,
+    .serves = net_vc_default_serves,
     .destroy = ssl_net_vc_destroy,
 };
