@@ -11,6 +11,7 @@ static const struct admin_routes *const groups[] = {
     &admin_status_routes,
     &admin_connections_routes,
     &admin_handshakes_routes,
+    &admin_canary_routes,
     &admin_metrics_routes,
     &admin_stop_routes,
 };
