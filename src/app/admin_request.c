@@ -152,12 +152,13 @@ struct view admin_query_unknown(const struct admin_route *route, struct view que
     return (struct view){NULL, 0};
 }
 
-bool admin_request_query(const struct admin_request *rq, const char *name, struct view *value)
+bool admin_request_query_next(const struct admin_request *rq, const char *name, struct view *rest,
+                              struct view *value)
 {
-    struct view rest = rq->query, found, raw;
+    struct view found, raw;
 
     SP_ASSERT(knows(rq->route, view_of(name)));
-    while (next_parameter(&rest, &found, &raw)) {
+    while (next_parameter(rest, &found, &raw)) {
         if (!view_eq(found, view_of(name)))
             continue;
         *value = admin_percent_decode(rq->arena, raw);
@@ -166,6 +167,13 @@ bool admin_request_query(const struct admin_request *rq, const char *name, struc
         return true;
     }
     return false;
+}
+
+bool admin_request_query(const struct admin_request *rq, const char *name, struct view *value)
+{
+    struct view rest = rq->query;
+
+    return admin_request_query_next(rq, name, &rest, value);
 }
 
 bool admin_request_flag(const struct admin_request *rq, const char *name)

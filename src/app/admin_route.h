@@ -95,6 +95,10 @@ struct admin_request {
 struct view admin_request_part(const struct admin_request *rq, const char *name);
 /* What stands behind "?name=", percent-decoded, "" for "?name". False: it is not there. */
 bool admin_request_query(const struct admin_request *rq, const char *name, struct view *value);
+/* The same for one that may stand there several times: `*rest` is rq->query before the first call.
+ */
+bool admin_request_query_next(const struct admin_request *rq, const char *name, struct view *rest,
+                              struct view *value);
 /* "?name", "?name=1", "?name=true". */
 bool admin_request_flag(const struct admin_request *rq, const char *name);
 /* A decimal number in min..max; *value stays as it is without the parameter. False: it is none, and

@@ -10,6 +10,7 @@ static const struct admin_routes *const groups[] = {
     &admin_config_routes,
     &admin_status_routes,
     &admin_connections_routes,
+    &admin_certs_routes,
     &admin_handshakes_routes,
     &admin_canary_routes,
     &admin_metrics_routes,

@@ -15,6 +15,7 @@ extern const struct admin_routes admin_metrics_routes;
 extern const struct admin_routes admin_connections_routes;
 extern const struct admin_routes admin_handshakes_routes;
 extern const struct admin_routes admin_canary_routes;
+extern const struct admin_routes admin_certs_routes;
 extern const struct admin_routes admin_stop_routes;
 
 enum admin_found { ADMIN_FOUND, ADMIN_NOT_FOUND, ADMIN_WRONG_METHOD };

@@ -6,9 +6,9 @@
 #include <stdarg.h>
 
 const struct command *const commands[] = {
-    &command_run,        &command_check,   &command_config, &command_status, &command_connections,
-    &command_handshakes, &command_drain,   &command_stop,   &command_origin, &command_completion,
-    &command_man,        &command_version, &command_help,
+    &command_run,         &command_check,      &command_config,  &command_certs, &command_status,
+    &command_connections, &command_handshakes, &command_drain,   &command_stop,  &command_origin,
+    &command_completion,  &command_man,        &command_version, &command_help,
 };
 const size_t n_commands = SP_COUNT_OF(commands);
 

@@ -42,9 +42,9 @@ void command_print_help(const struct command *c, FILE *out);
 /* Says what is wrong and the usage of `c`, on standard error; EXIT_USAGE. */
 int command_misused(const struct command *c, const char *fmt, ...) SP_PRINTF(2, 3);
 
-extern const struct command command_run, command_check, command_config, command_status,
-    command_connections, command_handshakes, command_drain, command_stop, command_origin,
-    command_completion, command_man, command_version, command_help;
+extern const struct command command_run, command_check, command_config, command_certs,
+    command_status, command_connections, command_handshakes, command_drain, command_stop,
+    command_origin, command_completion, command_man, command_version, command_help;
 
 /* Options: getopt_long(3) with our own words for mistakes. */
 enum option_result {

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void add(struct table *t, struct view text)
 {
@@ -15,14 +16,15 @@ static void add(struct table *t, struct view text)
 
     if (t->n == t->cap) {
         size_t cap = t->cap == 0 ? 64 : t->cap * 2;
-        char **grown = realloc(t->cells, cap * sizeof(*grown));
+        struct table_text *grown = realloc(t->cells, cap * sizeof(*grown));
 
         if (grown == NULL)
             return;
         t->cells = grown;
         t->cap = cap;
     }
-    t->cells[t->n++] = strndup(text.p == NULL ? "" : text.p, text.len);
+    t->cells[t->n++] =
+        (struct table_text){strndup(text.p == NULL ? "" : text.p, text.len), t->tint};
     if (t->width[column] < text.len)
         t->width[column] = text.len;
 }
@@ -56,17 +58,38 @@ void table_cell(struct table *t, const char *fmt, ...)
     add(t, view_of(show_plain(text)));
 }
 
+bool table_may_colour(FILE *out)
+{
+    const char *no_colour = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    const char *terminal = getenv("TERM");      /* NOLINT(concurrency-mt-unsafe) */
+
+    return isatty(fileno(out)) == 1 && (no_colour == NULL || no_colour[0] == '\0') &&
+           terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+/* ECMA-48 8.3.117, SGR. */
+static const char *sequence_of(enum table_tint tint)
+{
+    static const char *const sequences[] = {
+        [TABLE_PLAIN] = "", [TABLE_YELLOW] = "\033[33m", [TABLE_RED] = "\033[31m"};
+
+    return sequences[tint];
+}
+
 static void print_cell(const struct table *t, size_t i, FILE *out)
 {
-    const char *text = t->cells[i] == NULL ? "" : t->cells[i];
+    const char *text = t->cells[i].text == NULL ? "" : t->cells[i].text;
+    bool tinted = t->coloured && t->cells[i].tint != TABLE_PLAIN;
     size_t column = i % t->n_columns;
     bool last = column + 1 == t->n_columns;
     int width = (int)t->width[column];
 
+    (void)fputs(tinted ? sequence_of(t->cells[i].tint) : "", out);
     if (t->right[column])
         (void)fprintf(out, "%*s", width, text);
     else
         (void)fprintf(out, "%-*s", last ? 0 : width, text);
+    (void)fputs(tinted ? "\033[0m" : "", out);
     (void)fputs(last ? "\n" : "  ", out);
 }
 
@@ -77,7 +100,7 @@ void table_print(struct table *t, FILE *out)
     for (size_t i = 0; i < whole && whole > t->n_columns; i++)
         print_cell(t, i, out);
     for (size_t i = 0; i < t->n; i++)
-        free(t->cells[i]);
+        free(t->cells[i].text);
     free(t->cells);
     *t = (struct table){0};
 }

@@ -92,6 +92,29 @@ struct cert_store *ssl_port_store(struct ssl_port *port)
     return store;
 }
 
+struct cert_store *ssl_port_serving(struct ssl_port *port)
+{
+    struct cert_store *store;
+
+    atomic_fetch_add(&port->readers, 1);
+    store = cert_store_ref(atomic_load(&port->store));
+    atomic_fetch_sub(&port->readers, 1);
+    return store;
+}
+
+struct cert_store *ssl_port_trying(struct ssl_port *port, uint32_t *share)
+{
+    struct cert_store *store;
+
+    atomic_fetch_add(&port->readers, 1);
+    store = atomic_load(&port->canary);
+    if (store != NULL)
+        store = cert_store_ref(store);
+    *share = atomic_load(&port->canary_share);
+    atomic_fetch_sub(&port->readers, 1);
+    return store;
+}
+
 /* Nobody looks at what was there any more. */
 static void let_go(struct ssl_port *port, struct cert_store *old)
 {

@@ -25,5 +25,5 @@ struct ssl_port {
     char answer[]; /* to plain HTTP */
 };
 
-/* The certificates of the moment, with a reference for the caller. Never waits. */
+/* The certificates for a handshake that begins, with a reference for the caller. Never waits. */
 struct cert_store *ssl_port_store(struct ssl_port *port);

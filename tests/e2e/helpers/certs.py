@@ -29,8 +29,8 @@ class Certs:
             for kind in kinds:
                 self.leaf(f"{bundle}-{kind}", kind, names)
 
-    def _make(self, name, kind, subject, extensions, signer=()):
-        command = ["openssl", "req", "-x509", "-nodes", "-config", self._config, "-days", "30",
+    def _make(self, name, kind, subject, extensions, signer=(), days=30):
+        command = ["openssl", "req", "-x509", "-nodes", "-config", self._config, "-days", str(days),
                    "-newkey", *KEYS[kind], "-subj", subject, "-keyout", self.key(name),
                    "-out", self.chain(name), *signer]
         for extension in extensions:
@@ -40,13 +40,13 @@ class Certs:
     def _signer(self, name: str) -> list:
         return ["-CA", self.chain(name), "-CAkey", self.key(name)]
 
-    def leaf(self, name: str, kind: str, names: list):
+    def leaf(self, name: str, kind: str, names: list, days: int = 30):
         """Makes NAME.pem, with the intermediate behind it, and NAME.key."""
         alternatives = ",".join(f"DNS:{n}" for n in names)
         self._make(name, kind, f"/CN={name}",
                    [f"subjectAltName={alternatives}", "basicConstraints=critical,CA:FALSE",
                     "extendedKeyUsage=serverAuth"],
-                   self._signer("between"))
+                   self._signer("between"), days)
         with open(self.chain(name), "a", encoding="ascii") as chain:
             chain.write(self.chain("between").read_text())
 

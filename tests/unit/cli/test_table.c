@@ -47,6 +47,28 @@ static void headings_alone_are_not_shown(void **state)
     assert_string_equal(text, "");
 }
 
+static void rows_are_tinted_where_colours_are_welcome(void **state)
+{
+    (void)state;
+    for (int coloured = 0; coloured < 2; coloured++) {
+        struct table t;
+
+        table_init(&t, "NAME|>N");
+        t.coloured = coloured == 1;
+        t.tint = TABLE_RED;
+        table_cell(&t, "a");
+        table_cell(&t, "10");
+        t.tint = TABLE_PLAIN;
+        table_cell(&t, "b");
+        table_cell(&t, "2");
+        print(&t);
+        assert_string_equal(text, coloured == 0 ? "NAME   N\na     10\nb      2\n"
+                                                : "NAME   N\n"
+                                                  "\033[31ma   \033[0m  \033[31m10\033[0m\n"
+                                                  "b      2\n");
+    }
+}
+
 static void missing_memory_leaves_cells_empty(void **state)
 {
     (void)state;
@@ -100,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_as_wide_as_what_stands_in_them),
         cmocka_unit_test(headings_alone_are_not_shown),
+        cmocka_unit_test(rows_are_tinted_where_colours_are_welcome),
         cmocka_unit_test(missing_memory_leaves_cells_empty),
         cmocka_unit_test(quantities_are_read_easily),
         cmocka_unit_test(names_of_strangers_move_no_cursor),
