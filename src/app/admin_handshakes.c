@@ -148,6 +148,18 @@ static void write_reasons(struct json_writer *j, const struct metrics *m)
     json_end(j);
 }
 
+static void write_tickets(struct json_writer *j, const struct metrics *m)
+{
+    json_object(j, "tickets");
+    json_number(j, "issued", METRIC_GET(m, tls_tickets_issued));
+    json_number(j, "current", METRIC_GET(m, tls_tickets_current));
+    json_number(j, "old", METRIC_GET(m, tls_tickets_old));
+    json_number(j, "unknown", METRIC_GET(m, tls_tickets_unknown));
+    json_number(j, "expired", METRIC_GET(m, tls_tickets_expired));
+    json_number(j, "damaged", METRIC_GET(m, tls_tickets_damaged));
+    json_end(j);
+}
+
 static void write_average(struct json_writer *j, const char *name, uint64_t sum, uint64_t n)
 {
     if (n > 0)
@@ -166,6 +178,7 @@ static void write_totals(struct json_writer *j, const struct metrics *m)
     write_average(j, "full_cpu_us", METRIC_GET(m, tls_handshake_full_us), full);
     write_average(j, "resumed_cpu_us", METRIC_GET(m, tls_handshake_resumed_us), resumed);
     write_agreed(j, m);
+    write_tickets(j, m);
     write_reasons(j, m);
     json_end(j);
 }

@@ -15,6 +15,7 @@ struct reloading {
     struct cert_reporter reporter;
     struct server_port_certs *ports; /* owned, in the order of server.ports */
     uint32_t n_ports;
+    bool keys_refused; /* of some port's tickets, in a partial reload */
 };
 
 void cert_reload_outcome_init(struct cert_reload_outcome *o)
@@ -78,6 +79,21 @@ static bool read_all(struct reloading *r)
 
 /* ---- Swapping ---- */
 
+/* Ticket keys belong to no bundle: they come with a reload of all. */
+static enum sp_err prepare_port(struct reloading *r, const struct server_port *port,
+                                struct server_port_certs *certs)
+{
+    enum sp_err err = server_port_certs_prepare(certs, port, r->outcome->after, &r->reporter);
+
+    if (err != SP_OK || r->options->n_bundles > 0)
+        return err;
+    err = server_port_certs_add_ticket_keys(certs, port, &r->reporter);
+    if (err != SP_INVALID || !r->options->partial)
+        return err;
+    r->keys_refused = true;
+    return SP_OK;
+}
+
 static bool prepare_ports(struct reloading *r)
 {
     const struct server *s = r->server;
@@ -86,8 +102,7 @@ static bool prepare_ports(struct reloading *r)
     if (r->ports == NULL)
         return fail(r, SP_NOMEM);
     for (; r->n_ports < s->n_ports; r->n_ports++) {
-        enum sp_err err = server_port_certs_prepare(&r->ports[r->n_ports], s->ports[r->n_ports],
-                                                    r->outcome->after, &r->reporter);
+        enum sp_err err = prepare_port(r, s->ports[r->n_ports], &r->ports[r->n_ports]);
 
         if (err != SP_OK)
             return fail(r, err);
@@ -178,7 +193,7 @@ static void run(struct reloading *r)
     o->before = cert_set_ref(r->server->certs);
     if (!names_are_known(r) || !read_all(r) || !prepare_ports(r))
         return;
-    o->status = has_failed(o->after) ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
+    o->status = has_failed(o->after) || r->keys_refused ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
     if (r->options->dry_run)
         return;
     cert_canary_back(r->server, "another reload");

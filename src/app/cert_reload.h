@@ -1,5 +1,6 @@
-/* Certificates of a server that runs, changed alone: the files are read, all of it is checked, and
- * then every port swaps one pointer. Whatever is wrong leaves everything as it was.
+/* Certificates and ticket keys of a server that runs, changed alone: the files are read, all of it
+ * is checked, and then every port swaps its pointers. Whatever is wrong leaves everything as it
+ * was.
  *
  * Another configuration brings its certificates along by itself (server_apply.h); the two never
  * run at once. Thread: one that may block, as for server_apply. */
@@ -15,7 +16,7 @@ struct server;
 
 struct cert_reload_options {
     /* Names of the bundles whose files are looked at; n_bundles 0: all. What is no bundle's name
-     * is a problem. */
+     * is a problem. Files of ticket keys are read with all. */
     const struct view *bundles;
     uint32_t n_bundles;
     bool partial; /* the good ones are swapped although others are not */

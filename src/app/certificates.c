@@ -2,6 +2,7 @@
 #include "backend_tls.h"
 
 #include <sallyport/tls/cert_store.h>
+#include <sallyport/tls/ticket_keys.h>
 
 #include <string.h>
 
@@ -24,12 +25,13 @@ struct view certificates_pointer(char dst[CERTIFICATES_POINTER_MAX], const char 
     return (struct view){dst, put(dst, n, view_of(key))};
 }
 
-static void tell_bundle(void *arg, const struct cert_problem *p)
+static void tell(void *arg, const struct cert_problem *p)
 {
     const struct certificates_reporter *reporter = arg;
     char pointer[CERTIFICATES_POINTER_MAX];
     const struct certificates_problem problem = {
-        .pointer = certificates_pointer(pointer, "/bundles/", p->bundle, "", ""),
+        .pointer = p->port.len > 0 ? certificates_pointer(pointer, "/ports/", p->port, "", "")
+                                   : certificates_pointer(pointer, "/bundles/", p->bundle, "", ""),
         .file = p->file,
         .text = p->text,
         .warning = p->warning,
@@ -58,8 +60,7 @@ static bool check_names(const struct config *config, const struct cert_set *set,
 
 static bool check_bundles(const struct config *config, const struct certificates_reporter *reporter)
 {
-    const struct cert_reporter bundles = {.report = tell_bundle,
-                                          .arg = (void *)(uintptr_t)reporter};
+    const struct cert_reporter bundles = {.report = tell, .arg = (void *)(uintptr_t)reporter};
     enum sp_err err = SP_OK;
     struct cert_set *set = cert_set_load(&(struct cert_set_options){.bundles = config->bundles,
                                                                     .n_bundles = config->n_bundles,
@@ -71,6 +72,25 @@ static bool check_bundles(const struct config *config, const struct certificates
     return ok;
 }
 
+static bool check_ticket_keys(const struct config *config,
+                              const struct certificates_reporter *reporter)
+{
+    const struct cert_reporter keys = {.report = tell, .arg = (void *)(uintptr_t)reporter};
+    bool ok = true;
+
+    for (uint32_t i = 0; i < config->n_ports; i++) {
+        const struct port_conf *port = &config->ports[i];
+        struct ticket_keys *k;
+
+        if (!port->tls || !ticket_keys_have_file(&port->tls_conf))
+            continue;
+        k = ticket_keys_load(&port->tls_conf, port->name, &keys);
+        ok = k != NULL && ok;
+        ticket_keys_unref(k);
+    }
+    return ok;
+}
+
 bool certificates_check(const struct config *config, const struct certificates_reporter *reporter)
 {
     struct backend_tls backends;
@@ -78,5 +98,6 @@ bool certificates_check(const struct config *config, const struct certificates_r
 
     if (ok)
         backend_tls_fini(&backends);
-    return check_bundles(config, reporter) && ok;
+    ok = check_bundles(config, reporter) && ok;
+    return check_ticket_keys(config, reporter) && ok;
 }

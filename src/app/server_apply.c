@@ -96,17 +96,10 @@ static bool tell(const struct server_apply *a, const char *object, enum sp_err e
     return false;
 }
 
-static void report_certificate(void *arg, const struct cert_problem *p)
-{
-    const struct server_apply *a = arg;
-
-    server_report(&a->reporter, p->warning, "/bundles/", p->bundle, VIEW_FMT "%s" VIEW_FMT,
-                  VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
-}
-
 static bool prepare_certificates(struct server_apply *a)
 {
-    const struct cert_reporter reporter = {.report = report_certificate, .arg = a};
+    const struct cert_reporter reporter = {.report = server_report_certificate,
+                                           .arg = &a->reporter};
     enum sp_err err = SP_OK;
 
     a->certs = cert_set_load(
@@ -120,13 +113,18 @@ static bool prepare_certificates(struct server_apply *a)
     return a->certs != NULL || (err == SP_INVALID ? false : tell(a, "/bundles", err));
 }
 
-/* Certificates of a port that stays as it is. */
+/* Certificates and ticket keys of a port that stays as it is. */
 static bool prepare_port_certs(struct server_apply *a, struct port_step *step,
                                const struct server_port *port)
 {
-    const struct cert_reporter reporter = {.report = report_certificate, .arg = a};
-    enum sp_err err = server_port_certs_prepare(&step->certs, port, a->certs, &reporter);
+    const struct cert_reporter reporter = {.report = server_report_certificate,
+                                           .arg = &a->reporter};
+    enum sp_err err = SP_OK;
 
+    if (certificates_changed(a, port->conf))
+        err = server_port_certs_prepare(&step->certs, port, a->certs, &reporter);
+    if (err == SP_OK && a->reread_files)
+        err = server_port_certs_add_ticket_keys(&step->certs, port, &reporter);
     return err == SP_OK || (err == SP_INVALID ? false : tell(a, "/ports", err));
 }
 
@@ -145,13 +143,11 @@ static bool prepare_port(struct server_apply *a, const struct port_conf *conf)
 
         step->port = server_port_new(a->server, &options);
         step->old = old;
-    } else if (!certificates_changed(a, conf) || prepare_port_certs(a, step, old)) {
+    } else if (prepare_port_certs(a, step, old)) {
         step->port = old;
     }
-    if (step->port == NULL)
-        return false;
     a->ports[a->n_steps++] = step->port;
-    return true;
+    return step->port != NULL;
 }
 
 /* Goes on after a port that fails, so that everything that is wrong is told at once. */

@@ -30,10 +30,13 @@ void server_report(const struct server_reporter *r, bool warning, const char *ob
 
 /* ---- Certificates ---- */
 
-static void report_certificate(void *arg, const struct cert_problem *p)
+void server_report_certificate(void *arg, const struct cert_problem *p)
 {
-    server_report(arg, p->warning, "/bundles/", p->bundle, VIEW_FMT "%s" VIEW_FMT,
-                  VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+    bool is_port = p->port.len > 0;
+
+    server_report(arg, p->warning, is_port ? "/ports/" : "/bundles/", is_port ? p->port : p->bundle,
+                  VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->file), p->file.len > 0 ? ": " : "",
+                  VIEW_ARG(p->text));
 }
 
 enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struct server_port *port,
@@ -48,16 +51,42 @@ enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struc
     return out->store == NULL ? SP_NOMEM : SP_OK;
 }
 
+enum sp_err server_port_certs_add_ticket_keys(struct server_port_certs *certs,
+                                              const struct server_port *port,
+                                              const struct cert_reporter *reporter)
+{
+    const struct tls_port_conf *conf = &port->conf->tls_conf;
+
+    if (port->tls == NULL || !ticket_keys_have_file(conf))
+        return SP_OK;
+    certs->ticket_keys = ticket_keys_load(conf, port->conf->name, reporter);
+    return certs->ticket_keys == NULL ? SP_INVALID : SP_OK;
+}
+
+static void announce_ticket_keys(const struct server_port *port, struct ticket_keys *keys)
+{
+    char text[TICKET_KEYS_TEXT_MAX];
+
+    if (ticket_keys_have_file(&port->conf->tls_conf))
+        LOG_INFO(TLS, "port=" VIEW_FMT " ticket_keys=%s", VIEW_ARG(port->conf->name),
+                 ticket_keys_text(keys, text));
+}
+
 void server_port_certs_commit(struct server_port_certs *certs, struct server_port *port)
 {
     if (certs->store != NULL)
         ssl_port_set_store(port->tls, certs->store);
+    if (certs->ticket_keys != NULL) {
+        ssl_port_set_ticket_keys(port->tls, certs->ticket_keys);
+        announce_ticket_keys(port, certs->ticket_keys);
+    }
     server_port_certs_abandon(certs);
 }
 
 void server_port_certs_abandon(struct server_port_certs *certs)
 {
     cert_store_unref(certs->store);
+    ticket_keys_unref(certs->ticket_keys);
     *certs = (struct server_port_certs){0};
 }
 
@@ -80,35 +109,57 @@ static bool has_same_policy(const struct tls_port_conf *a, const struct tls_port
     return a->preset == b->preset && a->alpn == b->alpn &&
            a->session_tickets == b->session_tickets &&
            a->ticket_lifetime_s == b->ticket_lifetime_s &&
+           view_eq(a->ticket_secret_file, b->ticket_secret_file) &&
+           view_eq(a->ticket_key_file, b->ticket_key_file) &&
+           view_eq(a->ticket_label, b->ticket_label) &&
            a->handshake_timeout_ms == b->handshake_timeout_ms;
+}
+
+/* Random ticket keys of a port that goes on are kept. */
+static bool make_certs(struct server_port *port, const struct server_port_options *o, bool goes_on)
+{
+    const struct tls_port_conf *conf = &port->conf->tls_conf;
+    const struct cert_reporter reporter = {.report = server_report_certificate,
+                                           .arg = (void *)(uintptr_t)o->reporter};
+
+    port->certs.store = cert_store_new(
+        &(struct cert_store_options){.conf = conf, .set = o->certs, .reporter = &reporter});
+    if (port->certs.store == NULL) {
+        server_report(o->reporter, false, "/ports/", port->conf->name, "%s", sp_err_text(SP_NOMEM));
+        return false;
+    }
+    if (goes_on && !ticket_keys_have_file(conf))
+        return true;
+    port->certs.ticket_keys = ticket_keys_load(conf, port->conf->name, &reporter);
+    return port->certs.ticket_keys != NULL;
+}
+
+static bool new_tls(struct server_port *port, const struct server_reporter *reporter)
+{
+    char answer[512];
+    const struct ssl_port_options options = {.conf = &port->conf->tls_conf,
+                                             .store = port->certs.store,
+                                             .ticket_keys = port->certs.ticket_keys,
+                                             .plain_http_answer =
+                                                 plain_http_answer(answer, sizeof(answer))};
+    enum sp_err err = ssl_port_new(&options, &port->tls);
+
+    if (err != SP_OK)
+        server_report(reporter, false, "/ports/", port->conf->name, "TLS: %s", sp_err_text(err));
+    return err == SP_OK;
 }
 
 static bool open_tls(struct server_port *port, const struct server_port_options *o)
 {
-    const struct cert_reporter certificates = {.report = report_certificate,
-                                               .arg = (void *)(uintptr_t)o->reporter};
-    char answer[512];
-    enum sp_err err;
+    bool goes_on = o->old != NULL && o->old->tls != NULL &&
+                   has_same_policy(&o->old->conf->tls_conf, &port->conf->tls_conf);
 
-    port->store = cert_store_new(&(struct cert_store_options){
-        .conf = &port->conf->tls_conf, .set = o->certs, .reporter = &certificates});
-    if (port->store == NULL) {
-        server_report(o->reporter, false, "/ports/", port->conf->name, "%s", sp_err_text(SP_NOMEM));
+    if (!make_certs(port, o, goes_on))
         return false;
-    }
-    if (o->old != NULL && o->old->tls != NULL &&
-        has_same_policy(&o->old->conf->tls_conf, &port->conf->tls_conf)) {
-        port->tls = ssl_port_ref(o->old->tls); /* clients resume across the change */
-        return true;
-    }
-    err = ssl_port_new(
-        &(struct ssl_port_options){.conf = &port->conf->tls_conf,
-                                   .store = port->store,
-                                   .plain_http_answer = plain_http_answer(answer, sizeof(answer))},
-        &port->tls);
-    if (err != SP_OK)
-        server_report(o->reporter, false, "/ports/", port->conf->name, "TLS: %s", sp_err_text(err));
-    return err == SP_OK;
+    if (!goes_on)
+        return new_tls(port, o->reporter);
+    port->tls = ssl_port_ref(o->old->tls); /* clients resume across the change */
+    return true;
 }
 
 /* ---- Listeners ---- */
@@ -220,10 +271,7 @@ struct server_port *server_port_new(struct server *s, const struct server_port_o
 
 void server_port_begin(struct server_port *port)
 {
-    if (port->store != NULL)
-        ssl_port_set_store(port->tls, port->store);
-    cert_store_unref(port->store);
-    port->store = NULL;
+    server_port_certs_commit(&port->certs, port);
     for (uint32_t i = 0; i < port->n_listeners; i++)
         net_accept_begin(port->listeners[i]);
 }
@@ -242,7 +290,7 @@ void server_port_free(struct server_port *port)
     for (uint32_t i = 0; i < port->n_listeners; i++)
         net_accept_unref(port->listeners[i]);
     free(port->listeners);
-    cert_store_unref(port->store);
+    server_port_certs_abandon(&port->certs);
     ssl_port_unref(port->tls);
     http_port_unref(port->http);
     free(port);

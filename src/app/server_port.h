@@ -20,13 +20,21 @@ struct server_reporter {
 };
 void server_report(const struct server_reporter *r, bool warning, const char *object,
                    struct view name, const char *fmt, ...) SP_PRINTF(5, 6);
+/* A cert_problem_fn; arg is a struct server_reporter. */
+void server_report_certificate(void *arg, const struct cert_problem *p);
+
+/* What a port reads from files, on its way to the port; NULL: the port has it. */
+struct server_port_certs {
+    struct cert_store *store;        /* owned */
+    struct ticket_keys *ticket_keys; /* owned */
+};
 
 struct server_port {
-    const struct port_conf *conf;  /* of http->config */
-    struct http_port *http;        /* owned reference */
-    struct ssl_port *tls;          /* owned reference; NULL on a plain port */
-    struct cert_store *store;      /* owned: what `tls` gets when it begins; NULL: it has it */
-    struct net_accept **listeners; /* owned references, one an endpoint */
+    const struct port_conf *conf;   /* of http->config */
+    struct http_port *http;         /* owned reference */
+    struct ssl_port *tls;           /* owned reference; NULL on a plain port */
+    struct server_port_certs certs; /* what `tls` gets when it begins */
+    struct net_accept **listeners;  /* owned references, one an endpoint */
     uint32_t n_listeners;
     struct list link; /* on server.leaving */
 };
@@ -49,14 +57,16 @@ void server_port_stop(struct server_port *port);
 void server_port_free(struct server_port *port);
 
 /* Other certificates for a port that goes on: prepared, and then committed, which cannot fail, or
- * abandoned. A plain port has nothing to change. */
-struct server_port_certs {
-    struct cert_store *store; /* owned; NULL: none */
-};
-/* SP_INVALID after a problem was reported, or SP_NOMEM. */
+ * abandoned. A plain port has nothing to change. SP_INVALID after a problem was reported, or
+ * SP_NOMEM. */
 enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struct server_port *port,
                                       const struct cert_set *set,
                                       const struct cert_reporter *reporter) SP_MUST_CHECK;
+/* The keys of its tickets too, where those are in a file; after the above. SP_INVALID: each problem
+ * was reported. */
+enum sp_err server_port_certs_add_ticket_keys(struct server_port_certs *certs,
+                                              const struct server_port *port,
+                                              const struct cert_reporter *reporter) SP_MUST_CHECK;
 void server_port_certs_commit(struct server_port_certs *certs, struct server_port *port);
 void server_port_certs_abandon(struct server_port_certs *certs); /* harmless after a commit */
 

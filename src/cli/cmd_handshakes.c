@@ -124,6 +124,7 @@ static void show_totals(const json_t *totals)
     show_counts("versions", json_object_get(totals, "versions"));
     show_counts("ciphers", json_object_get(totals, "ciphers"));
     show_counts("groups", json_object_get(totals, "groups"));
+    show_counts("tickets", json_object_get(totals, "tickets"));
     (void)printf("%-10s %llu\n", "failed", number(totals, "failed"));
     show_counts("reasons", json_object_get(totals, "reasons"));
 }

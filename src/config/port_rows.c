@@ -3,6 +3,8 @@
 #include "config_rows.h"
 #include "tls_client_rows.h"
 
+#include <stdio.h>
+
 /* The one place that says what protocols there are. */
 static const struct conf_word protocols[] = {
     {"http/1.1", ALPN_HTTP11, NULL},
@@ -61,6 +63,38 @@ static void finish_bundles(struct conf_reader *r, const struct conf_path *at,
                VIEW_ARG(tls->default_bundle->name));
 }
 
+/* Keys of one secret are other keys on another port, whatever its address. */
+static struct view default_ticket_label(struct conf_reader *r, const struct port_conf *port)
+{
+    char number[8];
+
+    if (!port->any_address && view_starts_with(port->name, VIEW("unix:")))
+        return port->name;
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)endpoint_port(&port->endpoints[0]));
+    return conf_copy(r, view_of(number));
+}
+
+static void finish_tickets(struct conf_reader *r, const struct conf_path *at,
+                           struct port_conf *port)
+{
+    struct tls_port_conf *tls = &port->tls_conf;
+    bool derived = tls->ticket_secret_file.len > 0, listed = tls->ticket_key_file.len > 0;
+    const char *key = derived ? "ticket_secret_file" : "ticket_key_file";
+
+    if (derived && listed)
+        conf_error(r, &(struct conf_path){.up = at, .key = "ticket_key_file"},
+                   "tickets have the keys of this file, or those of \"ticket_secret_file\": not "
+                   "both");
+    if ((derived || listed) && !tls->session_tickets)
+        conf_error(r, &(struct conf_path){.up = at, .key = key},
+                   "is of no use with \"session_tickets\": false");
+    if (tls->ticket_label.len > 0 && !derived)
+        conf_error(r, &(struct conf_path){.up = at, .key = "ticket_label"},
+                   "is only for keys that are derived: needs \"ticket_secret_file\" beside it");
+    if (tls->ticket_label.len == 0 && port->n_endpoints > 0)
+        tls->ticket_label = default_ticket_label(r, port);
+}
+
 static void port_finish(struct conf_reader *r, const struct conf_path *at, void *object)
 {
     struct port_conf *port = object;
@@ -68,6 +102,8 @@ static void port_finish(struct conf_reader *r, const struct conf_path *at, void 
     finish_endpoint(r, at, port);
     if (port->tls)
         finish_bundles(r, at, port);
+    if (port->tls)
+        finish_tickets(r, at, port);
     if (port->tls && port->h2c)
         conf_error(r, &(struct conf_path){.up = at, .key = "h2c"},
                    "\"h2c\" is only for a port with \"tls\": false; with TLS, \"alpn\" has \"h2\"");
@@ -110,6 +146,18 @@ static const struct conf_row rows[] = {
     {CONF_ROW_INT(P, "ticket_lifetime_s", tls_conf.ticket_lifetime_s, 60, 604800, 86400, "seconds",
         "How long a ticket is good for (RFC 8446 4.6.1: at most 7 days)."),
         .only_with = "tls"},
+    {CONF_ROW_PATH(P, "ticket_secret_file", tls_conf.ticket_secret_file,
+        "File with a secret of at least 32 bytes, from which the keys of tickets are derived: "
+        "machines with the same secret resume each other's sessions."),
+        .only_with = "tls", .def_note = "random keys, in memory only"},
+    {CONF_ROW_PATH(P, "ticket_key_file", tls_conf.ticket_key_file,
+        "File with keys for tickets of 80 bytes each, binary or a line of base64: the first seals, "
+        "all open."),
+        .only_with = "tls", .def_note = "random keys, in memory only"},
+    {CONF_ROW_STRING(P, "ticket_label", tls_conf.ticket_label, &conf_kind_name,
+        "What the keys of \"ticket_secret_file\" are derived for: ports with the same secret and "
+        "label have the same keys."),
+        .only_with = "tls", .def_note = "the port's number"},
     {CONF_ROW_INT(P, "handshake_timeout_ms", tls_conf.handshake_timeout_ms, 100, 600000, 10000, "ms",
         "From accept to the client's Finished."),
         .only_with = "tls"},

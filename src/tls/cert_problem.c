@@ -36,12 +36,14 @@ void cert_problems_keep(void *arg, const struct cert_problem *problem)
 {
     struct cert_problems *p = arg;
     const struct cert_problem copy = {.bundle = arena_copy(&p->arena, problem->bundle),
+                                      .port = arena_copy(&p->arena, problem->port),
                                       .file = arena_copy(&p->arena, problem->file),
                                       .text = arena_copy(&p->arena, problem->text),
                                       .warning = problem->warning};
 
     p->n_errors += !problem->warning;
-    if (copy.bundle.p != NULL && copy.file.p != NULL && copy.text.p != NULL && has_room(p))
+    if (copy.bundle.p != NULL && copy.port.p != NULL && copy.file.p != NULL &&
+        copy.text.p != NULL && has_room(p))
         p->v[p->n++] = copy;
     else
         p->nomem = true;

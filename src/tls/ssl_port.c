@@ -19,7 +19,7 @@ static enum sp_err port_fill(struct ssl_port *port, const struct ssl_port_option
                   sp_err_label(failure.err), failure.reason == NULL ? "" : failure.reason);
         return failure.err == SP_NOMEM ? SP_NOMEM : SP_TLS_INTERNAL;
     }
-    port->tickets = tls_tickets_new(options->conf->ticket_lifetime_s);
+    port->tickets = tls_tickets_new(options->ticket_keys);
     if (port->tickets == NULL)
         return SP_NOMEM;
     port->handshake_timeout_ms = options->conf->handshake_timeout_ms;
@@ -136,4 +136,9 @@ void ssl_port_set_store(struct ssl_port *port, struct cert_store *store)
 {
     let_go(port, atomic_exchange(&port->store, cert_store_ref(store)));
     ssl_port_set_canary(port, NULL, 0);
+}
+
+void ssl_port_set_ticket_keys(struct ssl_port *port, struct ticket_keys *keys)
+{
+    tls_tickets_set_keys(port->tickets, keys);
 }

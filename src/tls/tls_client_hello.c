@@ -90,20 +90,6 @@ int tls_on_client_hello(SSL *ssl, int *alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's shape
-int tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                      EVP_MAC_CTX *mac, int encrypt)
-{
-    const struct tls_ticket_job job = {.name = name,
-                                       .iv = iv,
-                                       .cipher = cipher,
-                                       .mac = mac,
-                                       .seal = encrypt != 0,
-                                       .serves_once = SSL_version(ssl) >= TLS1_3_VERSION};
-
-    return tls_tickets_key(ssl_net_vc_of_ssl(ssl)->port->tickets, &job);
-}
-
 /* Only in a full handshake: a resumed one needs no certificate. */
 int tls_on_certificate(SSL *ssl, void *arg)
 {

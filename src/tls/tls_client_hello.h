@@ -1,5 +1,6 @@
 /* What OpenSSL asks this program during a handshake, in the order in which it asks: the name, the
- * ticket key, the certificate, its status, the protocol; and what it shows of every message. */
+ * certificate, its status, the protocol (and about tickets: tls_server_tickets.h); and what it
+ * shows of every message. */
 #pragma once
 
 #include <sallyport/base/view.h>
@@ -7,8 +8,6 @@
 #include <openssl/ssl.h>
 
 int tls_on_client_hello(SSL *ssl, int *alert, void *arg);
-int tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                      EVP_MAC_CTX *mac, int encrypt);
 int tls_on_certificate(SSL *ssl, void *arg);
 int tls_on_server_name(SSL *ssl, int *alert, void *arg);
 int tls_on_status_request(SSL *ssl, void *arg);

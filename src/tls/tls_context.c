@@ -2,6 +2,7 @@
 
 #include "tls_client_hello.h"
 #include "tls_client_role.h"
+#include "tls_server_tickets.h"
 
 #include <sallyport/base/log.h>
 
@@ -66,7 +67,8 @@ static bool set_resumption(SSL_CTX *ctx, const struct tls_port_conf *conf)
     }
     (void)SSL_CTX_set_timeout(ctx, (long)conf->ticket_lifetime_s);
     return SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
-           SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_on_ticket_key) == 1;
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_on_ticket_key) == 1 &&
+           SSL_CTX_set_session_ticket_cb(ctx, NULL, tls_on_ticket, NULL) == 1;
 }
 
 static void set_callbacks(SSL_CTX *ctx)

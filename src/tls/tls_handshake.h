@@ -11,6 +11,8 @@
  * What the two sides do differently is their role (tls_role.h). */
 #pragma once
 
+#include "ticket_keys_internal.h"
+
 #include <sallyport/net/io_result.h>
 
 #include <openssl/ssl.h>
@@ -51,8 +53,9 @@ struct tls_handshake {
     const char *reason; /* OpenSSL's words, static; NULL: none */
     int alert_sent;     /* AlertDescription; -1: none */
     int alert_received;
-    int64_t spent_ns; /* CPU time of its steps so far */
-    bool got_bytes;   /* from the peer */
+    enum ticket_use ticket; /* the key of the ticket that is being opened */
+    int64_t spent_ns;       /* CPU time of its steps so far */
+    bool got_bytes;         /* from the peer */
     uint8_t text_len;
     char text[255]; /* for the log, peer bytes: the name that a client asks for; the subject of a
                        server's certificate that was refused */

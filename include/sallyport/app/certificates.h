@@ -1,5 +1,5 @@
 /* The certificates that a configuration names, read the way the server reads them: those of its
- * ports, and what its backends with TLS need. */
+ * ports with their ticket keys, and what its backends with TLS need. */
 #pragma once
 
 #include <sallyport/config/config.h>
@@ -16,5 +16,6 @@ struct certificates_reporter {
     void *arg;
 };
 
-/* Reads every file and tells `reporter` of everything that is wrong. False: there was more than warnings. Blocks on files. */
+/* Reads every file and tells `reporter` of everything that is wrong. False: there was more than
+ * warnings. Blocks on files. */
 bool certificates_check(const struct config *config, const struct certificates_reporter *reporter);

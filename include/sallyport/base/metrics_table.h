@@ -52,6 +52,12 @@
     X(tls_failed_other,            "handshakes",  "failed: memory, the library, shutdown")         \
     X(tls_handshake_full_us,       "microseconds", "CPU time of completed full handshakes")       \
     X(tls_handshake_resumed_us,    "microseconds", "CPU time of completed resumed handshakes")    \
+    X(tls_tickets_issued,          "tickets",     "session tickets given out")                     \
+    X(tls_tickets_current,         "tickets",     "shown by clients and opened with the key that seals") \
+    X(tls_tickets_old,             "tickets",     "opened with another key: one that seals no more, or not yet") \
+    X(tls_tickets_unknown,         "tickets",     "not opened: no such key here")                  \
+    X(tls_tickets_expired,         "tickets",     "not used: their time was over")                 \
+    X(tls_tickets_damaged,         "tickets",     "not opened: changed since they were sealed")    \
     X(tls_version_1_2,             "handshakes",  "completed with TLS 1.2")                        \
     X(tls_version_1_3,             "handshakes",  "completed with TLS 1.3")                        \
     X(tls_cipher_aes_128_gcm,      "handshakes",  "completed with AES-128-GCM")                    \

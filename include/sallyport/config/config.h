@@ -69,7 +69,11 @@ struct tls_port_conf {
     uint32_t alpn; /* ALPN_* bits */
     bool session_tickets;
     uint32_t ticket_lifetime_s;
-    uint32_t handshake_timeout_ms; /* accept to the client's Finished */
+    /* Where the keys that seal tickets come from; both empty: random ones, in memory only. */
+    struct view ticket_secret_file; /* derived from it and the time */
+    struct view ticket_key_file;    /* listed in it; not with the other one */
+    struct view ticket_label;       /* keys derived for another one are other keys */
+    uint32_t handshake_timeout_ms;  /* accept to the client's Finished */
 };
 
 /* What a peer may grow and how long it may take. */

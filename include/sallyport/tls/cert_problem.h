@@ -10,6 +10,7 @@
 /* The views are valid during the call only. */
 struct cert_problem {
     struct view bundle;
+    struct view port; /* whose ticket keys these are; empty: it is about a bundle */
     struct view file; /* empty: the bundle as a whole */
     struct view text; /* for a person: what was found, what was expected */
     bool warning;     /* it can be served all the same */

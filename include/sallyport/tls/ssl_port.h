@@ -2,7 +2,8 @@
  * of the moment, the ticket keys. net_accept_options.tls points to it; a listener holds a
  * reference, and a connection its listener.
  *
- * Certificates change by ssl_port_set_store(); ticket keys stay, so clients resume across a change.
+ * Certificates change by ssl_port_set_store(), and the keys that seal session tickets stay, so that
+ * clients resume across the change; those of a file change by ssl_port_set_ticket_keys().
  * Thread: any. */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <sallyport/base/view.h>
 #include <sallyport/config/config.h>
 #include <sallyport/tls/cert_store.h>
+#include <sallyport/tls/ticket_keys.h>
 
 struct ssl_port;
 
@@ -18,6 +20,7 @@ struct ssl_port;
 struct ssl_port_options {
     const struct tls_port_conf *conf; /* read during the call only */
     struct cert_store *store;         /* borrowed: the port takes a reference of its own */
+    struct ticket_keys *ticket_keys;  /* the same */
     /* A whole HTTP/1.1 response for who speaks plain HTTP to the port; copied. Empty: such a
      * connection is closed without a word. */
     struct view plain_http_answer;
@@ -40,3 +43,5 @@ void ssl_port_set_canary(struct ssl_port *port, struct cert_store *store, uint32
  * what a canary tries, with its share, NULL: there is none. */
 struct cert_store *ssl_port_serving(struct ssl_port *port) SP_MUST_CHECK;
 struct cert_store *ssl_port_trying(struct ssl_port *port, uint32_t *share) SP_MUST_CHECK;
+/* Tickets are sealed and opened with these from now on (borrowed, as above). The same holds. */
+void ssl_port_set_ticket_keys(struct ssl_port *port, struct ticket_keys *keys);

@@ -42,6 +42,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* With random keys of its own. */
+static struct tls_tickets *tickets_new(uint32_t lifetime_s)
+{
+    struct ticket_keys *keys = ticket_keys_new_own(lifetime_s);
+    struct tls_tickets *t;
+
+    assert_non_null(keys);
+    t = tls_tickets_new(keys);
+    ticket_keys_unref(keys);
+    assert_non_null(t);
+    return t;
+}
+
 struct ticket {
     unsigned char name[16], iv[16], sealed[64], tag[32];
     int sealed_len;
@@ -81,7 +94,7 @@ static struct ticket seal(struct tls_tickets *k)
 {
     struct contexts c = contexts_new();
     struct ticket t = {0};
-    const struct tls_ticket_job job = {t.name, t.iv, c.cipher, c.mac, true, true};
+    struct tls_ticket_job job = {t.name, t.iv, c.cipher, c.mac, .seal = true};
     int n;
 
     assert_int_equal(tls_tickets_key(k, &job), 1);
@@ -97,7 +110,7 @@ static struct ticket seal(struct tls_tickets *k)
 static int open_ticket(struct tls_tickets *k, struct ticket t, bool serves_once)
 {
     struct contexts c = contexts_new();
-    const struct tls_ticket_job job = {t.name, t.iv, c.cipher, c.mac, false, serves_once};
+    struct tls_ticket_job job = {t.name, t.iv, c.cipher, c.mac, .serves_once = serves_once};
     unsigned char tag[32], plain[64];
     int rc = tls_tickets_key(k, &job), n, rest;
 
@@ -115,7 +128,7 @@ static int open_ticket(struct tls_tickets *k, struct ticket t, bool serves_once)
 
 static void opens_what_it_sealed(void **state)
 {
-    struct tls_tickets *k = tls_tickets_new(3600);
+    struct tls_tickets *k = tickets_new(3600);
     struct ticket t = seal(k);
 
     (void)state;
@@ -126,7 +139,7 @@ static void opens_what_it_sealed(void **state)
 
 static void a_ticket_of_strangers_is_not_opened(void **state)
 {
-    struct tls_tickets *k = tls_tickets_new(3600), *other = tls_tickets_new(3600);
+    struct tls_tickets *k = tickets_new(3600), *other = tickets_new(3600);
     struct ticket t = seal(other), zeroes = {0};
 
     (void)state;
@@ -138,7 +151,7 @@ static void a_ticket_of_strangers_is_not_opened(void **state)
 
 static void a_ticket_survives_the_change_of_keys_and_not_its_own_life(void **state)
 {
-    struct tls_tickets *k = tls_tickets_new(3600);
+    struct tls_tickets *k = tickets_new(3600);
     struct ticket first = seal(k), second;
 
     (void)state;
@@ -151,7 +164,7 @@ static void a_ticket_survives_the_change_of_keys_and_not_its_own_life(void **sta
     assert_int_equal(open_ticket(k, second, false), 1);
     now_ms += HOUR_MS;
     assert_int_equal(open_ticket(k, first, false), 0);
-    assert_int_equal(open_ticket(k, second, false), 1);
+    assert_int_equal(open_ticket(k, second, false), 2); /* and its key seals no more */
     tls_tickets_free(k);
 }
 
@@ -160,7 +173,7 @@ static void a_ticket_survives_the_change_of_keys_and_not_its_own_life(void **sta
 static void a_week_of_tickets_stays_valid_for_a_week(void **state)
 {
     enum { N = 40 };
-    struct tls_tickets *k = tls_tickets_new(7 * 24 * 3600);
+    struct tls_tickets *k = tickets_new(7 * 24 * 3600);
     struct ticket tickets[N];
     int64_t made_ms[N];
 
@@ -180,7 +193,7 @@ static void a_week_of_tickets_stays_valid_for_a_week(void **state)
 /* A wiped slot is no key of zeroes: right after boot its date would not save it. */
 static void nobody_opens_under_a_wiped_key(void **state)
 {
-    struct tls_tickets *k = tls_tickets_new(3600);
+    struct tls_tickets *k = tickets_new(3600);
     struct ticket zeroes = {0};
 
     (void)state;
@@ -189,6 +202,23 @@ static void nobody_opens_under_a_wiped_key(void **state)
     (void)seal(k); /* rotates and wipes the first */
     now_ms = 2000;
     assert_int_equal(open_ticket(k, zeroes, false), 0);
+    tls_tickets_free(k);
+}
+
+/* What was sealed under keys that were taken away is not opened; what is sealed now has the new
+ * ones. */
+static void other_keys_take_over(void **state)
+{
+    struct tls_tickets *k = tickets_new(3600);
+    struct ticket_keys *keys = ticket_keys_new_own(3600);
+    struct ticket before = seal(k), after;
+
+    (void)state;
+    tls_tickets_set_keys(k, keys);
+    ticket_keys_unref(keys);
+    after = seal(k);
+    assert_int_equal(open_ticket(k, before, false), 0);
+    assert_int_equal(open_ticket(k, after, false), 1);
     tls_tickets_free(k);
 }
 
@@ -206,7 +236,7 @@ static void *seal_and_open(void *arg)
 
 static void threads_seal_while_keys_change(void **state)
 {
-    struct tls_tickets *k = tls_tickets_new(60);
+    struct tls_tickets *k = tickets_new(60);
     pthread_t threads[2];
 
     (void)state;
@@ -216,6 +246,12 @@ static void threads_seal_while_keys_change(void **state)
     for (int i = 0; i < 200; i++) {
         now_ms += 61000;
         (void)seal(k);
+        if (i % 20 == 0) {
+            struct ticket_keys *keys = ticket_keys_new_own(60);
+
+            tls_tickets_set_keys(k, keys);
+            ticket_keys_unref(keys);
+        }
     }
     atomic_store(&stop, true);
     for (int i = 0; i < 2; i++)
@@ -232,6 +268,7 @@ int main(void)
         WITH_CLOCK(a_ticket_survives_the_change_of_keys_and_not_its_own_life),
         WITH_CLOCK(a_week_of_tickets_stays_valid_for_a_week),
         WITH_CLOCK(nobody_opens_under_a_wiped_key),
+        WITH_CLOCK(other_keys_take_over),
         WITH_CLOCK(threads_seal_while_keys_change),
     };
 

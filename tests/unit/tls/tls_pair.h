@@ -73,15 +73,19 @@ static inline void bed_open_port(struct tls_bed *bed)
 {
     const struct cert_reporter reporter = {.report = report_unexpected};
     struct net_accept_options options = {.label = VIEW("test")};
+    struct ticket_keys *keys = ticket_keys_load(&bed->conf, VIEW("test"), &reporter);
     enum sp_err err;
 
+    assert_non_null(keys);
     bed->store = store_make(&bed->conf, &reporter, &err);
     assert_int_equal(err, SP_OK);
     err = ssl_port_new(&(struct ssl_port_options){.conf = &bed->conf,
                                                   .store = bed->store,
+                                                  .ticket_keys = keys,
                                                   .plain_http_answer = VIEW(PLAIN_HTTP_ANSWER)},
                        &bed->port);
     assert_int_equal(err, SP_OK);
+    ticket_keys_unref(keys);
     options.tls = bed->port;
     bed->na = bed->np.super.ops->create_net_accept(&bed->np.super, &options);
     assert_non_null(bed->na);
