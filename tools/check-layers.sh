@@ -31,6 +31,7 @@ homes=(
     '<jansson\.h>   ^src/config/|^src/cli/'
     '<nghttp2/      ^src/http/http2'
     '<ares          ^src/net/net_dns'
+    '<idn2          ^src/app/idn'
 )
 
 layer_of()

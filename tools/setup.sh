@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson-dev libc-ares-dev
-       libnghttp2-dev libmimalloc-dev)
+       libnghttp2-dev libmimalloc-dev libidn2-dev)
 run=("${build[@]}" openssl curl)
 test=("${run[@]}" libcmocka-dev python3-pytest python3-websockets python3-hpack python3-grpcio
       python3-jsonschema

@@ -60,13 +60,14 @@ static bool take_name(const struct admin_request *rq, struct admin_answer *a, st
         q->asked = VIEW("");
         q->note = "a client that connects to an address asks for no name (RFC 6066 3)";
     } else if (idn_is_international(q->given)) {
-        if (!idn_to_ascii(q->given, q->ascii, sizeof(q->ascii))) {
-            admin_problem(a, 400, "the name is no UTF-8, or too long");
+        const char *why;
+
+        if (!idn_to_ascii(q->given, q->ascii, sizeof(q->ascii), &why)) {
+            admin_problem(a, 400, "this is no name: %s", why);
             return false;
         }
         q->asked = view_of(q->ascii);
-        q->note = "clients ask for it in its ASCII form (RFC 5890), which is made here of the "
-                  "letters as they are: they have to be in lower case";
+        q->note = "clients ask for it in its ASCII form (RFC 5890)";
     }
     if (is_host(q->asked))
         return true;

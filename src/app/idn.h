@@ -1,5 +1,5 @@
 /* Names with other letters than ASCII's, as they travel: "bücher.example" is
- * "xn--bcher-kva.example" in a ClientHello, a certificate and the DNS (RFC 5890). */
+ * "xn--bcher-kva.example" in a ClientHello, a certificate and the DNS (RFC 5890, UTS 46). */
 #pragma once
 
 #include <sallyport/base/view.h>
@@ -9,7 +9,6 @@
 
 /* Is there anything beyond ASCII? */
 bool idn_is_international(struct view name);
-/* Each label that is not ASCII by Punycode (RFC 3492), the others as they are; terminated. Letters
- * are taken as they are: that they are in lower case and composed (UTS 46) is the caller's
- * business. False: no UTF-8, or it does not fit. */
-bool idn_to_ascii(struct view name, char *dst, size_t cap);
+/* As a browser does it, capitals and composition included; terminated. False: *why says what is
+ * wrong with the name, static. */
+bool idn_to_ascii(struct view name, char *dst, size_t cap, const char **why);

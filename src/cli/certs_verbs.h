@@ -19,6 +19,7 @@ struct certs_asking {
 int certs_list(const struct certs_asking *a);
 int certs_reload(const struct certs_asking *a);
 int certs_explain(const struct certs_asking *a);
+int certs_canary(const struct certs_asking *a);
 
 /* certs_ask.c. A path with its query, escaped as it grows. */
 struct certs_path {

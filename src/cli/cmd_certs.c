@@ -16,6 +16,7 @@ static const struct verb {
     {"list", certs_list, 0},
     {"reload", certs_reload, OF_RELOAD},
     {"explain", certs_explain, OF_EXPLAIN},
+    {"canary", certs_canary, 0},
 };
 
 /* False: end with *status. */
@@ -79,12 +80,14 @@ static int run(int argc, char **argv)
 
 const struct command command_certs = {
     .name = "certs",
-    .summary = "The certificates of a running program: list, reload, explain.",
+    .summary = "The certificates of a running program: list, reload, explain, try.",
     .usage = "certs VERB [WORDS] [OPTIONS]",
     .options =
         "  list                every certificate, the first to expire at the top\n"
         "  reload [BUNDLE...]  reads those whose files changed, and swaps them in if all are good\n"
         "  explain NAME        which bundle a client gets that asks for a name, and why\n"
+        "  canary [VERDICT]    how the new ones do that serve a share of the handshakes;\n"
+        "                      \"complete\": they serve all now, \"back\": the old ones do again\n"
         "\n"
         "      --partial       reload: the good ones change although others are refused\n"
         "      --dry-run       reload: only say what would change\n"

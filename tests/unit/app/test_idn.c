@@ -6,64 +6,51 @@
 
 #include <string.h>
 
-static void labels_become_punycode_each_for_itself(void **state)
+static void names_become_what_travels(void **state)
 {
     static const struct {
         const char *name, *ascii;
     } rows[] = {
         {"shop.example", "shop.example"},
         {"bücher.example", "xn--bcher-kva.example"},
-        {"www.münchen.de", "www.xn--mnchen-3ya.de"},
+        {"BÜCHER.example", "xn--bcher-kva.example"},
+        {"bu\xcc\x88"
+         "cher.example",
+         "xn--bcher-kva.example"}, /* a combining diaeresis */
         {"faß.de", "xn--fa-hia.de"},
         {"例え.テスト", "xn--r8jz45g.xn--zckzah"},
-        {"пример.испытание.", "xn--e1afmkfd.xn--80akhbyknj4f."},
-        {"☃.net", "xn--n3h.net"},
-        {"💩.la", "xn--ls8h.la"},
-        /* RFC 3492 7.1 (L) and (S) without its capitals */
-        {"3年b組金八先生", "xn--3b-ww4c5e180e575a65lsy2b"},
-        {"ليهمابتكلموشعربي؟", "xn--egbpdaj6bu4bxfgehfvwxn"},
+        {"пример.испытание", "xn--e1afmkfd.xn--80akhbyknj4f"},
     };
+    const char *why;
     char got[256];
 
     (void)state;
     for (size_t i = 0; i < SP_COUNT_OF(rows); i++) {
-        assert_true(idn_to_ascii(view_of(rows[i].name), got, sizeof(got)));
+        assert_true(idn_to_ascii(view_of(rows[i].name), got, sizeof(got), &why));
         assert_string_equal(got, rows[i].ascii);
     }
 }
 
-static void what_is_no_utf_8_is_refused(void **state)
+static void what_is_no_name_is_refused_with_a_reason(void **state)
 {
-    static const char *const rows[] = {
-        "b\xfc"
-        "cher.example",
-        "\xc3",
-        "\xc3.example",
-        "\xe2\x82",
-        "\xc0\xaf",
-        "\xed\xa0\x80",
-        "\xf5\x80\x80\x80",
-        "\xf4\x90\x80\x80",
-        "\x80",
-        "\xe0\x80\x80",
-    };
-    char got[256];
-
-    (void)state;
-    for (size_t i = 0; i < SP_COUNT_OF(rows); i++)
-        assert_false(idn_to_ascii(view_of(rows[i]), got, sizeof(got)));
-}
-
-static void what_does_not_fit_is_refused(void **state)
-{
+    static const char *const rows[] = {"b\xfc"
+                                       "cher.example",
+                                       "\xc3", "\xe2\x82", "-ü.example"};
     char got[32], label[3 * 64 + 1] = "";
+    const char *why;
 
     (void)state;
-    assert_true(idn_to_ascii(VIEW("bücher.example"), got, sizeof("xn--bcher-kva.example")));
-    assert_false(idn_to_ascii(VIEW("bücher.example"), got, sizeof("xn--bcher-kva.example") - 1));
+    for (size_t i = 0; i < SP_COUNT_OF(rows); i++) {
+        why = NULL;
+        assert_false(idn_to_ascii(view_of(rows[i]), got, sizeof(got), &why));
+        assert_non_null(why);
+    }
+    assert_true(idn_to_ascii(VIEW("bücher.example"), got, sizeof("xn--bcher-kva.example"), &why));
+    assert_false(
+        idn_to_ascii(VIEW("bücher.example"), got, sizeof("xn--bcher-kva.example") - 1, &why));
     for (int i = 0; i < 64; i++)
         memcpy(label + 3 * i, "例", 4);
-    assert_false(idn_to_ascii(view_of(label), got, sizeof(got)));
+    assert_false(idn_to_ascii(view_of(label), got, sizeof(got), &why));
 }
 
 static void ascii_is_not_international(void **state)
@@ -76,9 +63,8 @@ static void ascii_is_not_international(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_become_punycode_each_for_itself),
-        cmocka_unit_test(what_is_no_utf_8_is_refused),
-        cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(names_become_what_travels),
+        cmocka_unit_test(what_is_no_name_is_refused_with_a_reason),
         cmocka_unit_test(ascii_is_not_international),
     };
 
