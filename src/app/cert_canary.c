@@ -73,6 +73,7 @@ void cert_canary_complete(struct server *s, const char *why)
     METRIC_INC(tls_canaries_completed);
     LOG_INFO(TLS, "canary=completed reason=\"%s\"", why);
     let_go(c);
+    server_ocsp_follow(s);
 }
 
 void cert_canary_back(struct server *s, const char *why)
@@ -89,6 +90,7 @@ void cert_canary_back(struct server *s, const char *why)
     METRIC_INC(tls_canaries_reverted);
     LOG_WARN(TLS, "canary=went_back reason=\"%s\"", why);
     let_go(c);
+    server_ocsp_follow(s);
 }
 
 /* ---- While it runs ---- */

@@ -72,6 +72,7 @@ static bool read_all(struct reloading *r)
                                    .shunned =
                                        r->options->by_watch ? r->server->canary.rejected : NULL,
                                    .refuse_expired = true,
+                                   .ocsp = &config->certificates.ocsp,
                                    .reporter = &r->reporter},
         &err);
     return r->outcome->after != NULL || fail(r, err);
@@ -196,6 +197,7 @@ static void run(struct reloading *r)
     o->status = has_failed(o->after) || r->keys_refused ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
     if (r->options->dry_run)
         return;
+    server_ocsp_prepare(r->server, r->server->config, o->after, &r->reporter);
     cert_canary_back(r->server, "another reload");
     if (r->options->canary.share > 0)
         begin_canary(r);
@@ -213,6 +215,7 @@ void cert_reload(struct server *s, const struct cert_reload_options *options,
 
     (void)pthread_mutex_lock(&s->applying);
     run(&r);
+    server_ocsp_follow(s);
     for (uint32_t i = 0; i < r.n_ports; i++)
         server_port_certs_abandon(&r.ports[i]);
     free(r.ports);

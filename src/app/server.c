@@ -196,8 +196,10 @@ static bool become_user(struct server *s, const struct privileges *user)
 {
     const char *reason = "";
 
-    if (user->change)
+    if (user->change) {
         managed_config_give(s, user->uid, user->gid);
+        ocsp_updater_give(s->config, user->uid, user->gid);
+    }
     if (s->config->user.len == 0 || privileges_drop(user, &reason) == SP_OK)
         return true;
     return server_refuse(s, "/user: " VIEW_FMT ": %s", VIEW_ARG(s->config->user), reason);
@@ -224,6 +226,16 @@ bool server_watch_memory(struct server *s)
     return s->memory_watched;
 }
 
+/* On their way before the first handshake; it does without them until they are there. */
+static bool watch_staples(struct server *s)
+{
+    s->ocsp = ocsp_updater_new(s->core);
+    if (s->ocsp == NULL)
+        return server_refuse(s, "/certificates/ocsp: %s", sp_err_text(SP_NOMEM));
+    server_ocsp_begin(s);
+    return true;
+}
+
 static bool watch_memory(struct server *s)
 {
     return server_watch_memory(s) || server_refuse(s, "%s", sp_err_text(SP_NOMEM));
@@ -242,7 +254,8 @@ static bool start(struct server *s)
         return false;
     raise_fd_limit(s);
     return make_threads(s) && make_service(s) && server_read_certificates(s) && ports_open(s) &&
-           admin_open(s) && become_user(s, &user) && watch_memory(s) && start_threads(s);
+           admin_open(s) && become_user(s, &user) && watch_staples(s) && watch_memory(s) &&
+           start_threads(s);
 }
 
 static void announce(struct server *s)
@@ -283,6 +296,7 @@ static void end(struct server *s)
     ports_stop(s);
     server_unlock(s);
     admin_stop(s);
+    ocsp_updater_stop(s->ocsp);
     if (s->ep != NULL)
         event_processor_stop(s->ep);
     metrics_log(LOG_LEVEL_DEBUG);
@@ -292,6 +306,7 @@ static void end(struct server *s)
         end_service(s);
     if (s->ssl_started)
         ssl_net_processor_fini(&s->ssl);
+    ocsp_updater_free(s->ocsp);
     net_core_free(s->core);
     event_processor_free(s->ep);
     admin_service_fini(&s->admin.service);

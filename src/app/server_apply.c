@@ -25,7 +25,8 @@ struct server_apply {
     struct server_reporter reporter;
     bool reread_files;
     struct config_plan plan;
-    struct cert_set *certs;  /* owned reference */
+    struct cert_set *certs; /* owned reference */
+    bool staples_prepared;
     struct port_step *steps; /* in the order of the configuration */
     uint32_t n_steps;
     struct server_port **ports; /* owned: the list as it will be */
@@ -108,6 +109,7 @@ static bool prepare_certificates(struct server_apply *a)
                                    .old = a->server->certs,
                                    .look = a->reread_files ? CERT_LOOK_FILES : CERT_LOOK_SETTINGS,
                                    .refuse_expired = true,
+                                   .ocsp = &a->config->certificates.ocsp,
                                    .reporter = &reporter},
         &err);
     return a->certs != NULL || (err == SP_INVALID ? false : tell(a, "/bundles", err));
@@ -196,6 +198,15 @@ static bool prepare_core(struct server_apply *a)
     return a->core != NULL || tell(a, "/throttle", SP_NOMEM);
 }
 
+static void prepare_staples(struct server_apply *a)
+{
+    const struct cert_reporter reporter = {.report = server_report_certificate,
+                                           .arg = &a->reporter};
+
+    a->staples_prepared = true;
+    server_ocsp_prepare(a->server, a->config, a->certs, &reporter);
+}
+
 static bool prepare_all(struct server_apply *a)
 {
     bool ok;
@@ -205,7 +216,10 @@ static bool prepare_all(struct server_apply *a)
     if (!config_plan_effects(&a->plan, a->server->config, a->config))
         return tell(a, "", SP_NOMEM);
     ok = prepare_certificates(a) && prepare_ports(a) && prepare_core(a);
-    return prepare_service(a) && ok;
+    ok = prepare_service(a) && ok;
+    if (ok)
+        prepare_staples(a);
+    return ok;
 }
 
 struct server_apply *server_apply_prepare(struct server *s, struct config *config,
@@ -250,6 +264,8 @@ void server_apply_abandon(struct server_apply *a)
     }
     proxy_service_abandon(a->service);
     net_core_change_abandon(a->core);
+    if (a->staples_prepared)
+        server_ocsp_follow(a->server);
     apply_free(a);
 }
 
@@ -318,6 +334,7 @@ void server_apply_commit(struct server_apply *a)
     a->certs = old_certs;
     ports_reap(s);
     server_unlock(s);
+    server_ocsp_follow(s);
     if (!server_watch_memory(s))
         LOG_WARN(APP, "memory_ceiling_bytes is not watched: %s", sp_err_text(SP_NOMEM));
     if (s->config->log.levels.len > 0)

@@ -37,6 +37,7 @@ bool server_read_certificates(struct server *s)
 
     s->certs = cert_set_load(&(struct cert_set_options){.bundles = s->config->bundles,
                                                         .n_bundles = s->config->n_bundles,
+                                                        .ocsp = &s->config->certificates.ocsp,
                                                         .reporter = &reporter,
                                                         .progress = shown ? show_progress : NULL},
                              &err);

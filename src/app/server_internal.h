@@ -4,6 +4,7 @@
 #include "admin_service.h"
 #include "cert_canary.h"
 #include "managed_config.h"
+#include "server_ocsp.h"
 #include "server_port.h"
 #include "threads_plan.h"
 
@@ -46,6 +47,7 @@ struct server {
     struct cert_canary canary;
     struct config *config;  /* owned reference */
     struct cert_set *certs; /* owned reference */
+    struct ocsp_updater *ocsp;
     struct threads_plan plan;
     struct log_sink *log, *access_log; /* NULL: standard error; none */
     struct event_processor *ep;

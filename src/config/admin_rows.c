@@ -54,15 +54,21 @@ const struct conf_table conf_admin_table = {
     .finish = finish,
 };
 
-/* Of its own for every file of a folder. */
-static struct view default_state(struct conf_reader *r, struct view file)
+struct view conf_file_stem(struct view file)
 {
     const char *slash = file.len == 0 ? NULL : memrchr(file.p, '/', file.len);
     struct view name = slash == NULL ? file : view_from(file, (size_t)(slash - file.p) + 1);
-    struct view path;
 
     if (name.len > 5 && memcmp(name.p + name.len - 5, ".json", 5) == 0)
         name = view_head(name, name.len - 5);
+    return name;
+}
+
+/* Of its own for every file of a folder. */
+static struct view default_state(struct conf_reader *r, struct view file)
+{
+    struct view name = conf_file_stem(file), path;
+
     path = arena_printf(&r->scratch, VIEW_FMT ".revisions", VIEW_ARG(name));
     if (path.p == NULL) {
         r->nomem = true;

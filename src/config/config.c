@@ -34,6 +34,7 @@ static bool read_config(struct config *c, json_t *json, struct view folder,
     conf_reader_init(&r, problems, &c->arena, folder);
     conf_reader_read(&r, &conf_config_table, json, c);
     conf_admin_default(&r, c->file, &c->admin);
+    conf_ocsp_default(&r, c->file, c->admin.state, &c->certificates.ocsp);
     config_check(&r, c, json);
     ok = !r.nomem;
     conf_reader_fini(&r);

@@ -18,6 +18,8 @@ extern const struct conf_table conf_handshake_table;
 extern const struct conf_table conf_limits_table;
 extern const struct conf_table conf_http2_table;
 extern const struct conf_table conf_bundle_table;
+extern const struct conf_table conf_certificates_table;
+extern const struct conf_table conf_ocsp_table;
 extern const struct conf_table conf_backend_table;
 extern const struct conf_table conf_port_table;
 extern const struct conf_table conf_route_table;
@@ -26,5 +28,10 @@ extern const struct conf_table conf_route_table;
 bool conf_unix_endpoint(struct conf_reader *r, struct view text, struct endpoint *out);
 /* After everything was read: the paths that the file does not give. */
 void conf_admin_default(struct conf_reader *r, struct view file, struct admin_conf *admin);
+/* After that: beside admin.state. */
+void conf_ocsp_default(struct conf_reader *r, struct view file, struct view state,
+                       struct ocsp_conf *ocsp);
+/* The file's name without its folder and without ".json". */
+struct view conf_file_stem(struct view file);
 /* 0..65535 in plain decimal. */
 bool conf_port_number(struct view text, uint16_t *out);

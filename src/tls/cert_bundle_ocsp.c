@@ -40,6 +40,19 @@ static void read_file(struct ocsp_slot *slot, struct view file, struct cert_load
                        ocsp_outcome_text(outcome));
 }
 
+/* Of an earlier life of the program, or of the bundle. Nobody cares why there is none. */
+static void read_cache(struct ocsp_slot *slot, const struct ocsp_conf *conf)
+{
+    struct view der = {NULL, 0};
+
+    if (conf->cache.len == 0 || !conf->fetch ||
+        ocsp_cache_read(conf->cache, ocsp_slot_fingerprint(slot), conf->max_response_bytes, &der) !=
+            SP_OK)
+        return;
+    (void)ocsp_slot_offer(slot, der, clock_wall_ms());
+    free((void *)(uintptr_t)der.p);
+}
+
 /* Who issued itself has nobody to ask. */
 static bool can_staple(const struct ocsp_slot *slot)
 {
@@ -62,6 +75,8 @@ bool cert_bundle_take_ocsp(const struct cert_bundle *bundle, struct cert_pair *p
     pair->ocsp = slot;
     if (conf->ocsp.len > 0)
         read_file(slot, conf->ocsp, load);
+    else if (load->ocsp != NULL)
+        read_cache(slot, load->ocsp);
     return true;
 }
 

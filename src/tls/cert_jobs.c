@@ -40,7 +40,8 @@ static SSL_CTX *scratch_new(void)
 static void do_job(struct cert_job *job, const struct cert_jobs *jobs, SSL_CTX **scratch)
 {
     const struct cert_reporter reporter = {.report = cert_problems_keep, .arg = &job->problems};
-    struct cert_load load = {.reporter = &reporter, .refuse_expired = jobs->refuse_expired};
+    struct cert_load load = {
+        .reporter = &reporter, .refuse_expired = jobs->refuse_expired, .ocsp = jobs->ocsp};
 
     if (can_be_kept(job)) {
         job->bundle = cert_bundle_ref(job->old);

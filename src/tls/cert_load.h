@@ -8,13 +8,16 @@
 
 #include <stdint.h>
 
+struct ocsp_conf;
+
 struct cert_load {
     const struct cert_reporter *reporter;
     SSL_CTX *scratch;   /* tries each pair as a handshake would; borrowed */
     struct view bundle; /* that is being read */
     uint32_t n_errors;
     bool nomem;
-    bool refuse_expired; /* unless the bundle allows it */
+    bool refuse_expired;          /* unless the bundle allows it */
+    const struct ocsp_conf *ocsp; /* whose cache is read; borrowed; NULL: none */
 };
 void cert_load_error(struct cert_load *load, struct view file, const char *fmt, ...)
     SP_PRINTF(3, 4);

@@ -52,6 +52,7 @@ static bool jobs_init(struct cert_jobs *jobs, const struct cert_set_options *o)
 {
     *jobs = (struct cert_jobs){.v = calloc((size_t)o->n_bundles + 1, sizeof(*jobs->v)),
                                .refuse_expired = o->refuse_expired,
+                               .ocsp = o->ocsp,
                                .progress = o->progress,
                                .progress_arg = o->progress_arg};
     if (jobs->v == NULL)

@@ -33,6 +33,7 @@ struct cert_jobs {
     struct cert_job *v;
     uint32_t n;
     bool refuse_expired;
+    const struct ocsp_conf *ocsp; /* borrowed; NULL: no cache */
     void (*progress)(void *arg, uint32_t done, uint32_t total);
     void *progress_arg;
 };

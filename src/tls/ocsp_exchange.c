@@ -190,7 +190,7 @@ static bool add_body(OSSL_HTTP_REQ_CTX *http, struct view der)
 static bool prepare(OSSL_HTTP_REQ_CTX *http, const struct ocsp_exchange *x)
 {
     char get_path[GET_MAX + 8];
-    bool get = put_get_path(x, get_path, sizeof(get_path));
+    bool get = !x->post && put_get_path(x, get_path, sizeof(get_path));
 
     OSSL_HTTP_REQ_CTX_set_max_response_length(http, x->response_max);
     return OSSL_HTTP_REQ_CTX_set_request_line(http, !get, NULL, NULL,

@@ -139,6 +139,8 @@ void ocsp_slot_copy(struct ocsp_slot *slot, struct ocsp_slot *from)
     staple = take(from);
     if (staple != NULL)
         put(slot, staple);
+    if (atomic_load(&from->tried_ms) <= atomic_load(&slot->tried_ms))
+        return;
     atomic_store_explicit(&slot->tried_ms, atomic_load(&from->tried_ms), memory_order_relaxed);
     atomic_store_explicit(&slot->next_try_ms, atomic_load(&from->next_try_ms),
                           memory_order_relaxed);

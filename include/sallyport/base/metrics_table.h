@@ -81,6 +81,22 @@
     X(tls_ocsp_stapled,            "handshakes",  "clients that asked for a certificate's status and were given a staple") \
     X(tls_ocsp_unstapled,          "handshakes",  "clients that asked for a certificate's status, of which there was none") \
     X(tls_ocsp_must_staple_missing, "handshakes", "of these, with a certificate that must not be shown without") \
+    X(tls_ocsp_fetches,            "requests",   "OCSP: responders that were asked about a certificate") \
+    X(tls_ocsp_good,               "responses",  "OCSP: about certificates that were right and said that they are good") \
+    X(tls_ocsp_revoked,            "responses",  "OCSP: about certificates that were right and said that they are revoked") \
+    X(tls_ocsp_failed_unknown,     "responses",  "OCSP: failed: the responder does not know the certificate") \
+    X(tls_ocsp_failed_dns,         "requests",   "OCSP: failed: the responder's name did not resolve") \
+    X(tls_ocsp_failed_connect,     "requests",   "OCSP: failed: no connection to the responder") \
+    X(tls_ocsp_failed_timeout,     "requests",   "OCSP: failed: the responder took too long") \
+    X(tls_ocsp_failed_http,        "responses",  "OCSP: failed: the responder did not answer as OCSP over HTTP does") \
+    X(tls_ocsp_failed_too_large,   "responses",  "OCSP: failed: larger than may be") \
+    X(tls_ocsp_failed_refused,     "responses",  "OCSP: failed: the responder refused to answer") \
+    X(tls_ocsp_failed_malformed,   "responses",  "OCSP: failed: no OCSP response") \
+    X(tls_ocsp_failed_other,       "responses",  "OCSP: failed: about other certificates") \
+    X(tls_ocsp_failed_signature,   "responses",  "OCSP: failed: not signed by who may speak for the issuer") \
+    X(tls_ocsp_failed_dates,       "responses",  "OCSP: failed: out of date, or not valid yet") \
+    X(tls_ocsp_failed_file,        "files",      "OCSP: failed: the file of a response could not be read") \
+    X(tls_ocsp_failed_here,        "times",      "OCSP: failed: for want of memory, or nobody could be asked") \
     X(tls_truncated,               "connections", "streams that ended without close_notify")       \
     X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \

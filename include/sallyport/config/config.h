@@ -40,10 +40,25 @@ struct client_auth_conf {
     uint32_t max_forward_bytes; /* of the values of these fields together */
 };
 
+/* Responses of authorities about certificates, for clients that ask (RFC 6960, RFC 6066 8). */
+struct ocsp_conf {
+    bool fetch;            /* false: only those in files are stapled */
+    struct view responder; /* http:// URL that is asked instead of the certificates' own; empty */
+    struct view cache;     /* folder of those that were fetched; empty: none is kept */
+    uint32_t timeout_ms;   /* of one try, name and connection included */
+    uint32_t max_response_bytes;
+    uint32_t must_staple_wait_ms; /* a new certificate that demands a staple waits for it */
+};
+
 struct cert_conf {
     struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
     struct view key;   /* PEM file */
     struct view ocsp;  /* DER file with an OCSP response; empty: it is fetched */
+};
+
+/* What holds for the certificates of all bundles. */
+struct certificates_conf {
+    struct ocsp_conf ocsp;
 };
 
 struct bundle_conf {
@@ -243,6 +258,7 @@ struct config {
     struct config_document *document; /* what says it all: owned (config/document.h) */
     struct port_conf *ports;
     uint32_t n_ports;
+    struct certificates_conf certificates;
     struct bundle_conf *bundles;
     uint32_t n_bundles;
     struct backend_conf *backends;

@@ -48,6 +48,8 @@ struct cert_set_options {
     /* An expired certificate is refused unless its bundle allows it. Not at a start: a name with a
      * warning in its browsers is better than no name at all. */
     bool refuse_expired;
+    /* OCSP responses that were kept are read from its cache; NULL: from nowhere. */
+    const struct ocsp_conf *ocsp;
     const struct cert_reporter *reporter; /* called on the caller's thread, in the bundles' order */
     /* NULL, or told from time to time how many of those that have to be read have been. On any
      * thread, one at a time. */

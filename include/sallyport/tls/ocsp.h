@@ -85,7 +85,7 @@ struct view ocsp_slot_request(const struct ocsp_slot *slot) SP_MUST_CHECK;
  * what is there is newer. STAPLE_REVOKED: the slot has no staple from here on, for as long as no
  * newer response says otherwise. Anything else: the slot is as it was. */
 enum ocsp_outcome ocsp_slot_offer(struct ocsp_slot *slot, struct view der, int64_t now_ms);
-/* Takes over what another slot of the same certificate knows, if that is newer. */
+/* Takes over what another slot of the same certificate has and knows, where that is newer. */
 void ocsp_slot_copy(struct ocsp_slot *slot, struct ocsp_slot *from);
 /* What became of a try, for ocsp_slot_state(). */
 void ocsp_slot_tried(struct ocsp_slot *slot, enum ocsp_outcome outcome, int64_t now_ms);

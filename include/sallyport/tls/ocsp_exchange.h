@@ -25,6 +25,7 @@ struct ocsp_exchange {
     int64_t deadline_ms; /* monotonic, for everything */
     int cancel_fd;       /* readable: give up */
     size_t response_max; /* bytes */
+    bool post;           /* never GET, which is what short requests are sent with (RFC 5019 5) */
 };
 /* STAPLE_GOOD: *response is of malloc(3), the caller's. STAPLE_TIMEOUT, STAPLE_HTTP,
  * STAPLE_TOO_LARGE, STAPLE_NOMEM, STAPLE_STOPPED: *response is untouched. Peer-controlled input. */
