@@ -259,7 +259,7 @@ check_names()
         rows_of include/sallyport/base/err.h | cut -f 2
         grep -ohE '\((INT|BOOL)\([a-z_0-9]+|"[a-z_0-9]+"' src/config/*_rows.c |
             sed -E 's/.*\(//; s/"//g'
-        grep -ohE 'VIEW\("[a-z_]+"' src/http/access_log.c | sed -E 's/.*\("//; s/"//'
+        grep -ohE 'VIEW\("[a-z_0-9]+"' src/http/access_log.c | sed -E 's/.*\("//; s/"//'
     } | sort -u >"$scratch/known"
     for doc in README.md docs/manual/*.md; do
         while IFS= read -r name; do

@@ -111,7 +111,10 @@ static void write_problems(struct json_writer *j, const struct cert_problems *pr
 
         json_object(j, NULL);
         json_string(j, "level", p->warning ? "warning" : "error");
-        json_text(j, "bundle", p->bundle);
+        if (p->port.len > 0)
+            json_text(j, "port", p->port);
+        else
+            json_text(j, "bundle", p->bundle);
         if (p->file.len > 0)
             json_text(j, "file", p->file);
         json_text(j, "text", p->text);

@@ -86,6 +86,8 @@ static void write_failure(struct json_writer *j, const struct handshake_failure 
     json_string(j, "reason", f->reason != NULL ? f->reason : sp_err_text(f->err));
     write_alert(j, "alert_sent", f->alert_sent);
     write_alert(j, "alert_received", f->alert_received);
+    if (f->certificate[0] != '\0')
+        json_string(j, "certificate", f->certificate);
     json_number(j, "wait_us", f->wait_us);
     json_number(j, "crypto_us", f->crypto_us);
     write_hello(j, f);
@@ -142,6 +144,11 @@ static void write_reasons(struct json_writer *j, const struct metrics *m)
     json_number(j, "cipher", METRIC_GET(m, tls_failed_cipher));
     json_number(j, "sni", METRIC_GET(m, tls_failed_sni));
     json_number(j, "alpn", METRIC_GET(m, tls_failed_alpn));
+    json_number(j, "certificate_missing", METRIC_GET(m, tls_failed_certificate_missing));
+    json_number(j, "certificate_unknown_ca", METRIC_GET(m, tls_failed_certificate_unknown_ca));
+    json_number(j, "certificate_expired", METRIC_GET(m, tls_failed_certificate_expired));
+    json_number(j, "certificate_revoked", METRIC_GET(m, tls_failed_certificate_revoked));
+    json_number(j, "certificate_refused", METRIC_GET(m, tls_failed_certificate_refused));
     json_number(j, "alert", METRIC_GET(m, tls_failed_alert));
     json_number(j, "protocol", METRIC_GET(m, tls_failed_protocol));
     json_number(j, "other", METRIC_GET(m, tls_failed_other));
@@ -175,6 +182,7 @@ static void write_totals(struct json_writer *j, const struct metrics *m)
     json_number(j, "full", full);
     json_number(j, "resumed", resumed);
     json_number(j, "failed", METRIC_GET(m, tls_handshakes_failed));
+    json_number(j, "client_certificates", METRIC_GET(m, tls_certificates_verified));
     write_average(j, "full_cpu_us", METRIC_GET(m, tls_handshake_full_us), full);
     write_average(j, "resumed_cpu_us", METRIC_GET(m, tls_handshake_resumed_us), resumed);
     write_agreed(j, m);

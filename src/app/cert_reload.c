@@ -64,6 +64,8 @@ static bool read_all(struct reloading *r)
     r->outcome->after = cert_set_load(
         &(struct cert_set_options){.bundles = config->bundles,
                                    .n_bundles = config->n_bundles,
+                                   .ports = config->ports,
+                                   .n_ports = config->n_ports,
                                    .old = r->outcome->before,
                                    .look = CERT_LOOK_FILES,
                                    .only = r->options->bundles,
@@ -171,7 +173,7 @@ static bool has_failed(const struct cert_set *set)
     for (uint32_t i = 0; i < cert_set_n(set); i++)
         if (cert_set_outcome(set, i) == CERT_FAILED)
             return true;
-    return false;
+    return cert_set_n_refused_ports(set) > 0;
 }
 
 /* A person's reload is the end of a canary that is under way. */

@@ -30,8 +30,7 @@ static void tell(void *arg, const struct cert_problem *p)
     const struct certificates_reporter *reporter = arg;
     char pointer[CERTIFICATES_POINTER_MAX];
     const struct certificates_problem problem = {
-        .pointer = p->port.len > 0 ? certificates_pointer(pointer, "/ports/", p->port, "", "")
-                                   : certificates_pointer(pointer, "/bundles/", p->bundle, "", ""),
+        .pointer = cert_problem_pointer(p, pointer),
         .file = p->file,
         .text = p->text,
         .warning = p->warning,
@@ -64,6 +63,8 @@ static bool check_bundles(const struct config *config, const struct certificates
     enum sp_err err = SP_OK;
     struct cert_set *set = cert_set_load(&(struct cert_set_options){.bundles = config->bundles,
                                                                     .n_bundles = config->n_bundles,
+                                                                    .ports = config->ports,
+                                                                    .n_ports = config->n_ports,
                                                                     .reporter = &bundles},
                                          &err);
     bool ok = set != NULL && check_names(config, set, &bundles);

@@ -55,6 +55,11 @@ static bool port_changed(const struct server_apply *a, const struct port_conf *c
 
 static bool certificates_changed(const struct server_apply *a, const struct port_conf *conf)
 {
+    const struct client_auth_conf *auth = &conf->tls_conf.client_auth;
+
+    if (conf->tls &&
+        cert_set_client_trust(a->certs, auth) != cert_set_client_trust(a->server->certs, auth))
+        return true;
     for (uint32_t i = 0; conf->tls && i < conf->tls_conf.n_bundles; i++) {
         struct view name = conf->tls_conf.bundles[i]->name;
 
@@ -106,6 +111,8 @@ static bool prepare_certificates(struct server_apply *a)
     a->certs = cert_set_load(
         &(struct cert_set_options){.bundles = a->config->bundles,
                                    .n_bundles = a->config->n_bundles,
+                                   .ports = a->config->ports,
+                                   .n_ports = a->config->n_ports,
                                    .old = a->server->certs,
                                    .look = a->reread_files ? CERT_LOOK_FILES : CERT_LOOK_SETTINGS,
                                    .refuse_expired = true,
@@ -271,9 +278,12 @@ void server_apply_abandon(struct server_apply *a)
 
 /* ---- The commit ---- */
 
-static void commit_step(struct port_step *step)
+/* What is asked of clients holds for the connections of a port that is replaced, too. */
+static void commit_step(const struct server_apply *a, struct port_step *step)
 {
     if (step->made) {
+        if (step->old != NULL && !is_in(a, step->old))
+            server_port_hand_over(step->port, step->old);
         server_port_begin(step->port);
         port_announce(step->port);
     } else {
@@ -325,7 +335,7 @@ void server_apply_commit(struct server_apply *a)
     proxy_service_commit(&s->service, a->service);
     commit_core(a);
     for (uint32_t i = 0; i < a->n_steps; i++)
-        commit_step(&a->steps[i]);
+        commit_step(a, &a->steps[i]);
     leave_old_ports(a);
     s->ports = a->ports;
     s->n_ports = a->n_steps;

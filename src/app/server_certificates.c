@@ -19,14 +19,16 @@ static void show_progress(void *arg, uint32_t done, uint32_t total)
 static void tell(void *arg, const struct cert_problem *p)
 {
     const struct server *s = arg;
+    char pointer[CERT_PROBLEM_POINTER_MAX];
+    struct view at = cert_problem_pointer(p, pointer);
 
     if (p->warning) {
-        LOG_WARN(TLS, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
-                 VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+        LOG_WARN(TLS, VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(at), VIEW_ARG(p->file),
+                 p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
         return;
     }
-    (void)server_refuse(s, "/bundles/" VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
-                        VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
+    (void)server_refuse(s, VIEW_FMT ": " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(at), VIEW_ARG(p->file),
+                        p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
 }
 
 bool server_read_certificates(struct server *s)
@@ -38,6 +40,8 @@ bool server_read_certificates(struct server *s)
     s->certs = cert_set_load(&(struct cert_set_options){.bundles = s->config->bundles,
                                                         .n_bundles = s->config->n_bundles,
                                                         .ocsp = &s->config->certificates.ocsp,
+                                                        .ports = s->config->ports,
+                                                        .n_ports = s->config->n_ports,
                                                         .reporter = &reporter,
                                                         .progress = shown ? show_progress : NULL},
                              &err);

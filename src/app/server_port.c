@@ -32,11 +32,10 @@ void server_report(const struct server_reporter *r, bool warning, const char *ob
 
 void server_report_certificate(void *arg, const struct cert_problem *p)
 {
-    bool is_port = p->port.len > 0;
+    char pointer[CERT_PROBLEM_POINTER_MAX];
 
-    server_report(arg, p->warning, is_port ? "/ports/" : "/bundles/", is_port ? p->port : p->bundle,
-                  VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->file), p->file.len > 0 ? ": " : "",
-                  VIEW_ARG(p->text));
+    server_report(arg, p->warning, "", cert_problem_pointer(p, pointer), VIEW_FMT "%s" VIEW_FMT,
+                  VIEW_ARG(p->file), p->file.len > 0 ? ": " : "", VIEW_ARG(p->text));
 }
 
 enum sp_err server_port_certs_prepare(struct server_port_certs *out, const struct server_port *port,
@@ -267,6 +266,12 @@ struct server_port *server_port_new(struct server *s, const struct server_port_o
         return port;
     server_port_free(port);
     return NULL;
+}
+
+void server_port_hand_over(const struct server_port *port, const struct server_port *old)
+{
+    if (port->certs.store != NULL && old->tls != NULL && old->tls != port->tls)
+        ssl_port_set_store(old->tls, port->certs.store);
 }
 
 void server_port_begin(struct server_port *port)

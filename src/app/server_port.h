@@ -51,6 +51,9 @@ struct server_port_options {
 struct server_port *server_port_new(struct server *s, const struct server_port_options *options)
     SP_MUST_CHECK;
 void server_port_begin(struct server_port *port);
+/* Before it begins: connections and handshakes of the port whose place it takes go by its
+ * certificates, too. */
+void server_port_hand_over(const struct server_port *port, const struct server_port *old);
 /* No further connections. Harmless twice. */
 void server_port_stop(struct server_port *port);
 /* Stops it; its connections, if there are any, go on without it. NULL is accepted. */

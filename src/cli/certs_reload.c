@@ -19,9 +19,11 @@ static void tell_problems(const json_t *answer)
     json_array_foreach(json_object_get(answer, "problems"), i, problem)
     {
         const char *file = json_string_value(json_object_get(problem, "file"));
+        bool of_port = json_object_get(problem, "port") != NULL; /* its client_auth */
 
-        (void)snprintf(line, sizeof(line), "%s: bundle %s: %s%s%s", certs_text(problem, "level"),
-                       certs_text(problem, "bundle"), file == NULL ? "" : file,
+        (void)snprintf(line, sizeof(line), "%s: %s %s: %s%s%s", certs_text(problem, "level"),
+                       of_port ? "port" : "bundle",
+                       certs_text(problem, of_port ? "port" : "bundle"), file == NULL ? "" : file,
                        file == NULL ? "" : ": ", certs_text(problem, "text"));
         (void)fprintf(stderr, "%s\n", show_plain(line));
     }

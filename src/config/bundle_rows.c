@@ -26,6 +26,8 @@ static const struct conf_row bundle_rows[] = {
     {CONF_ROW_MANY(struct bundle_conf, "names", CONF_STRINGS, names, n_names,
         "Host names that are served with the bundle."),
         .kind = &conf_kind_host_pattern, .def_note = "the names in the certificates"},
+    {CONF_ROW_OBJECT(struct bundle_conf, "client_auth", client_auth, &conf_client_auth_table,
+        "Certificates of clients, for the names of this bundle instead of what their port says.")},
 };
 /* clang-format on */
 

@@ -135,6 +135,11 @@ uint64_t config_bundle_hash(const struct bundle_conf *bundle)
     return conf_object_hash(hash, &conf_bundle_table, bundle);
 }
 
+uint64_t config_client_auth_hash(const struct client_auth_conf *auth)
+{
+    return conf_object_hash(UINT64_C(0xcbf29ce484222325), &conf_client_auth_table, auth);
+}
+
 void config_bundle_files(const struct bundle_conf *bundle, config_file_fn file, void *arg)
 {
     conf_object_files(&conf_bundle_table, bundle, file, arg);

@@ -20,6 +20,7 @@ extern const struct conf_table conf_http2_table;
 extern const struct conf_table conf_bundle_table;
 extern const struct conf_table conf_certificates_table;
 extern const struct conf_table conf_ocsp_table;
+extern const struct conf_table conf_client_auth_table;
 extern const struct conf_table conf_backend_table;
 extern const struct conf_table conf_port_table;
 extern const struct conf_table conf_route_table;

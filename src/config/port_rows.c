@@ -140,6 +140,9 @@ static const struct conf_row rows[] = {
     {CONF_ROW_BOOL(P, "h2c", h2c, false,
         "HTTP/2 without TLS too, for clients that begin with it by prior knowledge; only on a port "
         "with \"tls\": false.")},
+    {CONF_ROW_OBJECT(P, "client_auth", tls_conf.client_auth, &conf_client_auth_table,
+        "Certificates of clients, where the bundle of the name that they ask for does not say."),
+        .only_with = "tls"},
     {CONF_ROW_BOOL(P, "session_tickets", tls_conf.session_tickets, true,
         "Give out tickets with which a client resumes without a full handshake."),
         .only_with = "tls"},

@@ -71,6 +71,8 @@ void outcome_count(const struct outcome *o)
     count_status(o->status);
     if (o->error == HTTP_ERROR_NONE)
         return;
+    if (o->error == HTTP_ERROR_MISDIRECTED)
+        METRIC_INC(http_misdirected);
     count_kind(kind_of(o));
     if (is_told_elsewhere(o->error)) {
         LOG_DEBUG(HTTP, "client=" VIEW_FMT " id=" VIEW_FMT " status=%u error=%s",

@@ -112,8 +112,17 @@ static void bundle_free(struct cert_bundle *bundle)
     free(bundle->pairs);
     free(bundle->names);
     free(bundle->stamps);
+    client_trust_unref(bundle->trust);
     tls_label_unref(bundle->name);
     free(bundle);
+}
+
+static void take_trust(struct cert_bundle *bundle, const struct client_auth_conf *conf,
+                       struct cert_load *load)
+{
+    bundle->has_client_auth = conf->given;
+    if (conf->given && conf->mode != CLIENT_AUTH_OFF)
+        bundle->trust = client_trust_load(conf, load);
 }
 
 /* Goes on after a problem, so that everything that is wrong is told at once. */
@@ -124,6 +133,7 @@ static bool bundle_fill(struct cert_bundle *bundle, const struct bundle_conf *co
 
     for (uint32_t i = 0; i < conf->n_certs; i++)
         take_pair(bundle, &conf->certs[i], load);
+    take_trust(bundle, &conf->client_auth, load);
     if (!cert_bundle_take_names(bundle, conf, load))
         cert_load_nomem(load, (struct view){NULL, 0});
     return load->n_errors == errors_before;

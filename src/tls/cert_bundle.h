@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cert_pair.h"
+#include "client_trust.h"
 #include "file_stamp.h"
 #include "tls_label.h"
 
@@ -21,6 +22,8 @@ struct cert_bundle {
     struct file_stamp *stamps; /* owned; of the files in the order of config_bundle_files(), taken
                                   before they were read: a file that changes meanwhile differs */
     uint32_t n_stamps;
+    bool has_client_auth;          /* rules of its own, instead of the port's */
+    struct client_trust *trust;    /* owned reference: what they are; NULL: nobody is asked */
     struct cert_bundle_use before; /* of those whose place it takes */
     atomic_ulong handshakes, failed;
     atomic_llong last_ms;

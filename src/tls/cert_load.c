@@ -9,8 +9,11 @@
 
 static void report(const struct cert_load *load, struct view file, const char *text, bool warning)
 {
-    const struct cert_problem problem = {
-        .bundle = load->bundle, .file = file, .text = view_of(text), .warning = warning};
+    const struct cert_problem problem = {.bundle = load->bundle,
+                                         .port = load->port,
+                                         .file = file,
+                                         .text = view_of(text),
+                                         .warning = warning};
 
     load->reporter->report(load->reporter->arg, &problem);
 }

@@ -14,6 +14,7 @@ struct cert_load {
     const struct cert_reporter *reporter;
     SSL_CTX *scratch;   /* tries each pair as a handshake would; borrowed */
     struct view bundle; /* that is being read */
+    struct view port;   /* likewise; empty: a bundle */
     uint32_t n_errors;
     bool nomem;
     bool refuse_expired;          /* unless the bundle allows it */

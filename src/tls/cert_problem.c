@@ -2,6 +2,22 @@
 
 #include <string.h>
 
+static size_t put(char *dst, size_t at, struct view text)
+{
+    struct view cut = view_head(text, CERT_PROBLEM_POINTER_MAX - at);
+
+    if (cut.len > 0)
+        memcpy(dst + at, cut.p, cut.len);
+    return at + cut.len;
+}
+
+struct view cert_problem_pointer(const struct cert_problem *p, char dst[CERT_PROBLEM_POINTER_MAX])
+{
+    size_t n = put(dst, 0, p->port.len > 0 ? VIEW("/ports/") : VIEW("/bundles/"));
+
+    return (struct view){dst, put(dst, n, p->port.len > 0 ? p->port : p->bundle)};
+}
+
 void cert_problems_init(struct cert_problems *p)
 {
     *p = (struct cert_problems){0};

@@ -162,7 +162,7 @@ static const struct cert_set_entry *find(const struct cert_set *set, struct view
 static enum sp_err fill(struct cert_set *set, const struct cert_set_options *o)
 {
     struct cert_jobs jobs;
-    enum sp_err err = SP_NOMEM;
+    enum sp_err err = SP_NOMEM, trusts;
 
     set->v = calloc((size_t)o->n_bundles + 1, sizeof(*set->v));
     if (jobs_init(&jobs, o) && set->v != NULL) {
@@ -170,8 +170,11 @@ static enum sp_err fill(struct cert_set *set, const struct cert_set_options *o)
         err = settle_all(set, &jobs, o);
     }
     jobs_fini(&jobs);
-    if (err != SP_OK)
+    if (err == SP_NOMEM)
         return err;
+    trusts = cert_set_take_trusts(set, o); /* all that is wrong is told at once */
+    if (err != SP_OK || trusts != SP_OK)
+        return trusts == SP_NOMEM ? trusts : SP_INVALID;
     return index_names(set) ? SP_OK : SP_NOMEM;
 }
 
@@ -202,6 +205,7 @@ void cert_set_unref(struct cert_set *set)
         return;
     for (uint32_t i = 0; i < set->n; i++)
         cert_bundle_unref(set->v[i].bundle);
+    cert_set_drop_trusts(set);
     free(set->by_name);
     free(set->v);
     free(set);
@@ -241,7 +245,7 @@ bool cert_set_is_new(const struct cert_set *set, const struct cert_bundle *bundl
 
 bool cert_set_differs(const struct cert_set *set, const struct cert_set *old)
 {
-    if (old == NULL || set->n != old->n)
+    if (old == NULL || set->n != old->n || !cert_set_has_trusts_of(set, old))
         return true;
     for (uint32_t i = 0; i < set->n; i++)
         if (set->v[i].outcome == CERT_ADDED || set->v[i].outcome == CERT_CHANGED)

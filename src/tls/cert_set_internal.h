@@ -16,7 +16,16 @@ struct cert_set {
     struct cert_set_entry *v; /* owned, in the order of the configuration */
     uint32_t *by_name;        /* owned; indexes of v, sorted by the bundles' names */
     uint32_t n;
+    struct client_trust **trusts; /* owned references; of ports, one of each policy */
+    uint32_t n_trusts, n_trusts_failed;
 };
+
+/* cert_set_trusts.c: SP_INVALID after a problem was reported, SP_NOMEM. */
+enum sp_err cert_set_take_trusts(struct cert_set *set, const struct cert_set_options *o)
+    SP_MUST_CHECK;
+void cert_set_drop_trusts(struct cert_set *set);
+/* Does an older set have all of this one's? */
+bool cert_set_has_trusts_of(const struct cert_set *set, const struct cert_set *old);
 
 /* What there is to do for one bundle, and what came of it. */
 struct cert_job {

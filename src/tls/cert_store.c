@@ -12,6 +12,8 @@ struct cert_store {
     struct cert_names names;
     uint32_t fallback; /* bundle for who asks for no name */
     bool strict_sni;
+    struct client_trust *trust; /* owned; of bundles without rules of their own; NULL: none */
+    uint64_t policy;            /* of all bundles, or CLIENT_POLICY_MANY */
 };
 
 /* ---- Making one ---- */
@@ -90,6 +92,39 @@ static void tell_doubled(const struct cert_store *store, const struct cert_store
     }
 }
 
+/* ---- What clients have to prove ---- */
+
+const struct client_trust *cert_store_trust(const struct cert_store *store,
+                                            const struct cert_bundle *bundle)
+{
+    return bundle->has_client_auth ? bundle->trust : store->trust;
+}
+
+uint64_t cert_store_policy_of(const struct cert_store *store, struct view host)
+{
+    const struct cert_bundle *bundle = cert_store_find(store, host);
+
+    return bundle == NULL ? CLIENT_POLICY_MANY
+                          : client_trust_policy(cert_store_trust(store, bundle));
+}
+
+uint64_t cert_store_policy(const struct cert_store *store)
+{
+    return store->policy;
+}
+
+static uint64_t policy_of_all(const struct cert_store *store)
+{
+    uint64_t policy = client_trust_policy(cert_store_trust(store, store->bundles[0]));
+
+    for (uint32_t i = 1; i < store->n_bundles; i++)
+        if (client_trust_policy(cert_store_trust(store, store->bundles[i])) != policy)
+            return CLIENT_POLICY_MANY;
+    return policy;
+}
+
+/* ---- Life ---- */
+
 struct cert_store *cert_store_new(const struct cert_store_options *o)
 {
     struct cert_store *store = calloc(1, sizeof(*store));
@@ -98,6 +133,8 @@ struct cert_store *cert_store_new(const struct cert_store_options *o)
         return NULL;
     atomic_init(&store->refs, 1);
     store->strict_sni = o->conf->strict_sni;
+    store->trust = client_trust_ref(cert_set_client_trust(o->set, &o->conf->client_auth));
+    SP_ASSERT(store->trust != NULL || o->conf->client_auth.mode == CLIENT_AUTH_OFF);
     store->bundles = calloc((size_t)o->conf->n_bundles + 1, sizeof(struct cert_bundle *));
     if (store->bundles != NULL)
         add_bundles(store, o);
@@ -105,6 +142,7 @@ struct cert_store *cert_store_new(const struct cert_store_options *o)
         cert_store_unref(store);
         return NULL;
     }
+    store->policy = policy_of_all(store);
     tell_doubled(store, o);
     return store;
 }
@@ -122,6 +160,7 @@ void cert_store_unref(struct cert_store *store)
     for (uint32_t i = 0; i < store->n_bundles; i++)
         cert_bundle_unref(store->bundles[i]);
     free(store->bundles);
+    client_trust_unref(store->trust);
     cert_names_fini(&store->names);
     free(store);
 }

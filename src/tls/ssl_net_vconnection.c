@@ -381,6 +381,18 @@ static bool ssl_net_vc_tls_info(const struct net_vconnection *base, struct tls_i
     return true;
 }
 
+static struct client_identity *ssl_net_vc_identity(const struct net_vconnection *base)
+{
+    return ssl_net_vc_of_const(base)->identity;
+}
+
+static bool ssl_net_vc_serves(const struct net_vconnection *base, struct view host)
+{
+    const struct ssl_net_vconnection *vc = ssl_net_vc_of_const(base);
+
+    return vc->role->serves(vc, host);
+}
+
 static void ssl_net_vc_destroy(struct net_vconnection *base)
 {
     struct ssl_net_vconnection *vc = ssl_net_vc_of(base);
@@ -391,6 +403,7 @@ static void ssl_net_vc_destroy(struct net_vconnection *base)
     tls_spill_clear(&vc->in);
     tls_spill_clear(&vc->out);
     tls_label_unref(vc->bundle);
+    client_identity_unref(vc->identity);
     net_vc_fini(base);
     tls_dispose(vc);
 }
@@ -406,7 +419,7 @@ const struct net_vc_ops ssl_net_vc_ops = {
     .close = ssl_net_vc_close,
     .detach = ssl_net_vc_detach,
     .tls_info = ssl_net_vc_tls_info,
-    .identity = net_vc_default_identity,
-    .serves = net_vc_default_serves,
+    .identity = ssl_net_vc_identity,
+    .serves = ssl_net_vc_serves,
     .destroy = ssl_net_vc_destroy,
 };

@@ -36,8 +36,10 @@ struct ssl_net_vconnection {
     SSL *ssl;                  /* owned; NULL until the client's first byte is there */
     struct tls_thread *thread; /* borrowed; whose BIO `ssl` has; NULL: none yet on this thread */
     struct tls_label *bundle;  /* owned reference; the bundle that served it */
-    struct tls_spill in;       /* received, not yet decrypted */
-    struct tls_spill out;      /* encrypted, not yet taken by the socket */
+    struct client_identity *identity; /* owned reference; NULL: no certificate was asked for */
+    uint64_t policy;                  /* by which the client was verified (client_trust.h) */
+    struct tls_spill in;              /* received, not yet decrypted */
+    struct tls_spill out;             /* encrypted, not yet taken by the socket */
     struct tls_pacing pacing;
     uint64_t key_update_bytes; /* of data since the last KeyUpdate was earned */
     uint32_t handshake_us, wait_us;

@@ -1,3 +1,4 @@
+#include "cert_store_internal.h"
 #include "ssl_port_internal.h"
 #include "tls_context.h"
 #include "tls_error.h"
@@ -28,6 +29,7 @@ static enum sp_err port_fill(struct ssl_port *port, const struct ssl_port_option
     if (port->answer_len > 0)
         memcpy(port->answer, options->plain_http_answer.p, port->answer_len);
     atomic_init(&port->store, cert_store_ref(options->store));
+    atomic_init(&port->policy, cert_store_policy(options->store));
     return SP_OK;
 }
 
@@ -115,6 +117,23 @@ struct cert_store *ssl_port_trying(struct ssl_port *port, uint32_t *share)
     return store;
 }
 
+/* Not a canary's: that is of the same configuration. */
+static uint64_t policy_now(struct ssl_port *port, struct view host)
+{
+    struct cert_store *store = ssl_port_serving(port);
+    uint64_t policy = cert_store_policy_of(store, host);
+
+    cert_store_unref(store);
+    return policy;
+}
+
+bool ssl_port_serves(struct ssl_port *port, uint64_t policy, struct view host)
+{
+    uint64_t of_all = atomic_load_explicit(&port->policy, memory_order_acquire);
+
+    return (of_all != CLIENT_POLICY_MANY ? of_all : policy_now(port, host)) == policy;
+}
+
 /* Nobody looks at what was there any more. */
 static void let_go(struct ssl_port *port, struct cert_store *old)
 {
@@ -134,7 +153,10 @@ void ssl_port_set_canary(struct ssl_port *port, struct cert_store *store, uint32
 
 void ssl_port_set_store(struct ssl_port *port, struct cert_store *store)
 {
-    let_go(port, atomic_exchange(&port->store, cert_store_ref(store)));
+    struct cert_store *old = atomic_exchange(&port->store, cert_store_ref(store));
+
+    atomic_store_explicit(&port->policy, cert_store_policy(store), memory_order_release);
+    let_go(port, old);
     ssl_port_set_canary(port, NULL, 0);
 }
 

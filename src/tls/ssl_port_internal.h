@@ -17,6 +17,7 @@ struct ssl_port {
     _Atomic(struct cert_store *) canary; /* owned reference; NULL: none */
     atomic_uint canary_share;            /* of 10,000 handshakes */
     atomic_uint canary_turn;             /* handshakes during canaries, modulo 2^32 */
+    atomic_uint_least64_t policy;        /* of `store`: cert_store_policy() */
     SSL_CTX *ctx;                        /* owned */
     struct tls_tickets *tickets;         /* owned */
     uint32_t handshake_timeout_ms;
@@ -27,3 +28,6 @@ struct ssl_port {
 
 /* The certificates for a handshake that begins, with a reference for the caller. Never waits. */
 struct cert_store *ssl_port_store(struct ssl_port *port);
+/* May requests for the host come on a connection whose client was verified by that policy (see
+ * client_trust.h)? Cheap where all names of the port have the same. */
+bool ssl_port_serves(struct ssl_port *port, uint64_t policy, struct view host);

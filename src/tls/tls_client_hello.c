@@ -3,6 +3,7 @@
 #include "cert_store_internal.h"
 #include "ocsp_slot.h"
 #include "ssl_port_internal.h"
+#include "tls_client_auth.h"
 #include "tls_thread.h"
 
 #include <sallyport/base/clock.h>
@@ -46,27 +47,6 @@ static struct view offered_sni(SSL *ssl)
     return tls_sni_of((struct view){(const char *)p, len});
 }
 
-/* FNV-1a: not for secrecy, only so that a ticket is good for the name and the bundle that it was
- * made for. */
-static uint64_t hash_of(struct view v)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < v.len; i++)
-        hash = (hash ^ ((unsigned char)v.p[i] | 0x20)) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-/* "MUST NOT accept the request to resume the session if the server_name extension contains a
- * different name" (RFC 6066 3). OpenSSL compares session id contexts, so the name is made part of
- * it. */
-static bool bind_sessions(SSL *ssl, struct view sni, const struct cert_bundle *bundle)
-{
-    const uint64_t id[2] = {hash_of(sni), hash_of(tls_label_view(bundle->name))};
-
-    return SSL_set_session_id_context(ssl, (const unsigned char *)id, sizeof(id)) == 1;
-}
-
 /* First of all, before version, suite or session are chosen: which bundle is this about? */
 int tls_on_client_hello(SSL *ssl, int *alert, void *arg)
 {
@@ -83,7 +63,7 @@ int tls_on_client_hello(SSL *ssl, int *alert, void *arg)
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    if (!bind_sessions(ssl, sni, hs->bundle)) {
+    if (!tls_client_auth_choose(hs, sni)) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
@@ -96,7 +76,8 @@ int tls_on_certificate(SSL *ssl, void *arg)
     const struct tls_handshake *hs = ssl_net_vc_of_ssl(ssl)->hs;
 
     (void)arg;
-    return hs->bundle != NULL && cert_bundle_attach(hs->bundle, ssl) ? 1 : 0;
+    return hs->bundle != NULL && cert_bundle_attach(hs->bundle, ssl) && tls_client_auth_ask(hs) ? 1
+                                                                                                : 0;
 }
 
 /* OpenSSL owns the bytes that it is given. */

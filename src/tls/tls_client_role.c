@@ -187,6 +187,14 @@ static bool client_last_flight_waits(const struct ssl_net_vconnection *vc)
     return false;
 }
 
+/* Nobody asks anything of us on it. */
+static bool client_serves(const struct ssl_net_vconnection *vc, struct view host)
+{
+    (void)vc;
+    (void)host;
+    return false;
+}
+
 const struct tls_role tls_client_role = {
     .first = TLS_HS_NEGOTIATE,
     .begin = client_begin,
@@ -195,5 +203,6 @@ const struct tls_role tls_client_role = {
     .last_flight_waits = client_last_flight_waits,
     .finish = client_finish,
     .failed = client_failed,
+    .serves = client_serves,
     .release = client_release,
 };

@@ -1,5 +1,6 @@
 #include "tls_context.h"
 
+#include "tls_client_auth.h"
 #include "tls_client_hello.h"
 #include "tls_client_role.h"
 #include "tls_server_tickets.h"
@@ -75,6 +76,7 @@ static void set_callbacks(SSL_CTX *ctx)
 {
     SSL_CTX_set_client_hello_cb(ctx, tls_on_client_hello, NULL);
     SSL_CTX_set_cert_cb(ctx, tls_on_certificate, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, tls_on_client_certificate, NULL);
     (void)SSL_CTX_set_tlsext_servername_callback(ctx, tls_on_server_name);
     SSL_CTX_set_alpn_select_cb(ctx, tls_on_alpn, NULL);
     (void)SSL_CTX_set_tlsext_status_cb(ctx, tls_on_status_request);

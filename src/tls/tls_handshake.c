@@ -51,7 +51,9 @@ void tls_handshake_free(struct tls_handshake *hs)
 {
     if (hs == NULL)
         return;
+    client_identity_unref(hs->identity); /* before the store, which has the trust */
     cert_store_unref(hs->store);
+    free(hs->certificate);
     free(hs->hello);
     free(hs);
 }

@@ -23,6 +23,8 @@
 struct ssl_net_vconnection;
 struct cert_store;
 struct cert_bundle;
+struct client_identity;
+struct client_trust;
 struct kept_hello;
 
 #define TLS_BIT(state) (1U << TLS_HS_##state)
@@ -44,10 +46,13 @@ enum tls_hs_state {
 
 /* A handshake's own memory; gone with its end. */
 struct tls_handshake {
-    struct ssl_net_vconnection *vc; /* borrowed: its owner */
-    struct cert_store *store;       /* owned reference, from NEGOTIATE on: a reload may come */
-    struct cert_bundle *bundle;     /* borrowed from `store`; NULL: not chosen yet */
-    struct kept_hello *hello;       /* owned; what a server was offered, for when it fails */
+    struct ssl_net_vconnection *vc;   /* borrowed: its owner */
+    struct cert_store *store;         /* owned reference, from NEGOTIATE on: a reload may come */
+    struct cert_bundle *bundle;       /* borrowed from `store`; NULL: not chosen yet */
+    const struct client_trust *trust; /* borrowed likewise; NULL: no certificate is asked for */
+    struct client_identity *identity; /* owned reference; NULL: not known yet, or no trust */
+    char *certificate;                /* owned; subject of a client's that was refused; NULL */
+    struct kept_hello *hello;         /* owned; what a server was offered, for when it fails */
     enum tls_hs_state state;
     enum sp_err err;    /* why it fails, where that is known better than by OpenSSL; SP_OK: not */
     const char *reason; /* OpenSSL's words, static; NULL: none */

@@ -4,6 +4,8 @@
 
 #include "tls_handshake.h"
 
+#include <sallyport/base/view.h>
+
 struct tls_role {
     enum tls_hs_state first; /* where its handshake begins */
     /* Its first step runs. */
@@ -18,6 +20,8 @@ struct tls_role {
     void (*finish)(struct tls_handshake *hs);
     /* It will never be: counted and said. Called once; vc->hs may be NULL. */
     void (*failed)(const struct ssl_net_vconnection *vc, enum sp_err err);
+    /* May requests for the host come on it (net_vc_ops.serves)? */
+    bool (*serves)(const struct ssl_net_vconnection *vc, struct view host);
     /* The connection is being freed. */
     void (*release)(struct ssl_net_vconnection *vc);
 };

@@ -74,6 +74,11 @@ static void count_reason(enum sp_err err)
     case SP_TLS_CIPHER: METRIC_INC(tls_failed_cipher); break;
     case SP_TLS_SNI: METRIC_INC(tls_failed_sni); break;
     case SP_TLS_ALPN: METRIC_INC(tls_failed_alpn); break;
+    case SP_TLS_CLIENT_CERT_MISSING: METRIC_INC(tls_failed_certificate_missing); break;
+    case SP_TLS_CLIENT_CERT_UNKNOWN_CA: METRIC_INC(tls_failed_certificate_unknown_ca); break;
+    case SP_TLS_CLIENT_CERT_EXPIRED: METRIC_INC(tls_failed_certificate_expired); break;
+    case SP_TLS_CLIENT_CERT_REVOKED: METRIC_INC(tls_failed_certificate_revoked); break;
+    case SP_TLS_CLIENT_CERT_REFUSED: METRIC_INC(tls_failed_certificate_refused); break;
     case SP_TLS_ALERT: METRIC_INC(tls_failed_alert); break;
     case SP_TLS_PROTOCOL: METRIC_INC(tls_failed_protocol); break;
     case SP_TLS_GONE:
@@ -87,14 +92,18 @@ static void log_failure(const struct ssl_net_vconnection *vc, enum sp_err err)
     const struct tls_handshake *hs = vc->hs;
     struct view sni = hs == NULL ? (struct view){NULL, 0} : (struct view){hs->text, hs->text_len};
     const char *reason = hs == NULL || hs->reason == NULL ? sp_err_text(err) : hs->reason;
-    char peer[ENDPOINT_TEXT_MAX], name[128];
+    const char *subject = hs == NULL ? NULL : hs->certificate;
+    char peer[ENDPOINT_TEXT_MAX], name[128], certificate[300];
 
     LOG_LIMITED(TLS, INFO,
                 "vc=%" PRIu64 " peer=%s sni=\"%s\" err=%s alert_sent=%d alert_received=%d "
-                "reason=\"%s\"",
+                "reason=\"%s\"%s%s%s",
                 vc->super.id, ip_endpoint_format(&vc->super.remote, peer, sizeof(peer)),
                 log_escape(name, sizeof(name), sni), sp_err_label(err),
-                hs == NULL ? -1 : hs->alert_sent, hs == NULL ? -1 : hs->alert_received, reason);
+                hs == NULL ? -1 : hs->alert_sent, hs == NULL ? -1 : hs->alert_received, reason,
+                subject == NULL ? "" : " certificate=\"",
+                log_escape(certificate, sizeof(certificate), view_of(subject)),
+                subject == NULL ? "" : "\"");
 }
 
 /* Of a handshake whose turn had not come the hello is where it was received. */
@@ -119,6 +128,16 @@ static void note_port(struct handshake_failure *f, const struct ssl_net_vconnect
     f->port[label.len] = '\0';
 }
 
+static void note_certificate(struct handshake_failure *f, const struct tls_handshake *hs)
+{
+    struct view subject = view_of(hs == NULL ? NULL : hs->certificate);
+
+    subject = view_head(subject, sizeof(f->certificate) - 1);
+    if (subject.len > 0)
+        memcpy(f->certificate, subject.p, subject.len);
+    f->certificate[subject.len] = '\0';
+}
+
 static void keep_failure(const struct ssl_net_vconnection *vc, enum sp_err err)
 {
     const struct tls_handshake *hs = vc->hs;
@@ -136,6 +155,7 @@ static void keep_failure(const struct ssl_net_vconnection *vc, enum sp_err err)
     f.wait_us = vc->ssl != NULL ? vc->wait_us : (uint32_t)since_us;
     f.crypto_us = hs == NULL || vc->ssl == NULL ? 0 : (uint32_t)(hs->spent_ns / 1000);
     note_port(&f, vc);
+    note_certificate(&f, hs);
     handshake_log_add(&f, take_hello(vc));
 }
 

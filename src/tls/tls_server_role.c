@@ -2,8 +2,10 @@
  * know of the end. */
 #include "tls_server_role.h"
 
+#include "client_trust.h"
 #include "handshake_log_internal.h"
 #include "ssl_port_internal.h"
+#include "tls_client_auth.h"
 #include "tls_first_bytes.h"
 #include "tls_hello_kind.h"
 #include "tls_role.h"
@@ -128,11 +130,10 @@ static SSL *server_ssl_new(struct tls_handshake *hs)
     return ssl;
 }
 
-/* The callbacks have refused whatever there is to refuse. */
+/* All else the callbacks have refused. */
 static enum sp_err server_judge(struct tls_handshake *hs)
 {
-    (void)hs;
-    return SP_OK;
+    return tls_client_auth_judge(hs);
 }
 
 /* Of the bundle only the name is kept: a reload frees its certificates although this connection
@@ -141,8 +142,16 @@ static void server_finish(struct tls_handshake *hs)
 {
     hs->vc->bundle = tls_label_ref(hs->bundle->name);
     (void)SSL_set_tlsext_status_ocsp_resp(hs->vc->ssl, NULL, 0); /* the staple goes, too */
+    hs->vc->policy = client_trust_policy(hs->trust);
+    hs->vc->identity = client_identity_ref(hs->identity);
+    tls_client_auth_end(hs);
     cert_bundle_count(hs->bundle, true);
     tls_server_count(hs->vc);
+}
+
+static bool server_serves(const struct ssl_net_vconnection *vc, struct view host)
+{
+    return ssl_port_serves(vc->port, vc->policy, host);
 }
 
 /* The port is the listener's, and the base lets go of that. */
@@ -159,5 +168,6 @@ const struct tls_role tls_server_role = {
     .last_flight_waits = server_last_flight_waits,
     .finish = server_finish,
     .failed = tls_server_failed,
+    .serves = server_serves,
     .release = server_release,
 };

@@ -3,6 +3,7 @@
 #include "tls_server_tickets.h"
 
 #include "ssl_port_internal.h"
+#include "tls_client_auth.h"
 #include "tls_thread.h"
 
 #include <sallyport/base/clock.h>
@@ -76,5 +77,9 @@ SSL_TICKET_RETURN tls_on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned c
     (void)name_len;
     (void)arg;
     hs->ticket = TICKET_UNKNOWN; /* the next one may be too short to have a key's name */
+    if (session != NULL && !tls_client_auth_resumes(hs, session)) {
+        METRIC_INC(tls_certificate_tickets_refused);
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
     return tls_ticket_judge(session, use, status);
 }

@@ -35,6 +35,11 @@
     X(TLS_CERT_UNKNOWN_CA, "tls_cert_unknown_ca", "the server's certificate is of no known authority") \
     X(TLS_CERT_NAME,     "tls_cert_name",      "the server's certificate is for another name")     \
     X(TLS_CERT_REFUSED,  "tls_cert_refused",   "the server's certificate is not fit")              \
+    X(TLS_CLIENT_CERT_MISSING, "tls_client_cert_missing", "the client has sent no certificate")    \
+    X(TLS_CLIENT_CERT_UNKNOWN_CA, "tls_client_cert_unknown", "the client's certificate is of no known authority") \
+    X(TLS_CLIENT_CERT_EXPIRED, "tls_client_cert_expired", "the client's certificate is out of date") \
+    X(TLS_CLIENT_CERT_REVOKED, "tls_client_cert_revoked", "the client's certificate was revoked")  \
+    X(TLS_CLIENT_CERT_REFUSED, "tls_client_cert_refused", "the client's certificate is not fit")   \
     X(TLS_ALERT,         "tls_alert",          "the peer sent a fatal alert")                      \
     X(TLS_PROTOCOL,      "tls_protocol",       "the peer broke the protocol")                      \
     X(TLS_TRUNCATED,     "tls_truncated",      "the stream ended without close_notify")            \

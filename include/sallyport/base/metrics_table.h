@@ -46,6 +46,11 @@
     X(tls_failed_cipher,           "handshakes",  "failed: no common cipher suite, group or signature") \
     X(tls_failed_sni,              "handshakes",  "failed: the requested name is not served here") \
     X(tls_failed_alpn,             "handshakes",  "failed: no common application protocol")        \
+    X(tls_failed_certificate_missing, "handshakes", "failed: the client sent no certificate")      \
+    X(tls_failed_certificate_unknown_ca, "handshakes", "failed: the client's certificate is of no known authority") \
+    X(tls_failed_certificate_expired, "handshakes", "failed: the client's certificate is out of date") \
+    X(tls_failed_certificate_revoked, "handshakes", "failed: the client's certificate was revoked") \
+    X(tls_failed_certificate_refused, "handshakes", "failed: the client's certificate is not fit") \
     X(tls_failed_alert,            "handshakes",  "failed: the peer sent an alert")                \
     X(tls_failed_protocol,         "handshakes",  "failed: the peer broke the protocol")           \
     X(tls_failed_gone,             "handshakes",  "failed: the peer went away")                    \
@@ -58,6 +63,9 @@
     X(tls_tickets_unknown,         "tickets",     "not opened: no such key here")                  \
     X(tls_tickets_expired,         "tickets",     "not used: their time was over")                 \
     X(tls_tickets_damaged,         "tickets",     "not opened: changed since they were sealed")    \
+    X(tls_certificates_verified,   "handshakes",  "completed with a certificate of the client")    \
+    X(tls_certificate_chains_omitted, "handshakes", "chains that backends were not told: too long") \
+    X(tls_certificate_tickets_refused, "tickets", "not resumed: the client's certificate, an authority or a revocation list is out of date") \
     X(tls_version_1_2,             "handshakes",  "completed with TLS 1.2")                        \
     X(tls_version_1_3,             "handshakes",  "completed with TLS 1.3")                        \
     X(tls_cipher_aes_128_gcm,      "handshakes",  "completed with AES-128-GCM")                    \
@@ -102,6 +110,7 @@
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \
     X(tls_migrations,              "connections", "connections handed from ET_SSL to ET_NET")      \
     X(http_requests,               "requests",    "requests whose head was read")                  \
+    X(http_misdirected,            "requests",    "421: for a name whose rules for client certificates are not those of the connection") \
     X(http_responses_2xx,          "responses",   "final responses 200 to 299, and 101")           \
     X(http_responses_3xx,          "responses",   "final responses 300 to 399")                    \
     X(http_responses_4xx,          "responses",   "final responses 400 to 499")                    \

@@ -7,6 +7,7 @@
 /* The same for the same settings, and as good as never for others; its name is one of them. Not
  * against someone who looks for two. */
 uint64_t config_bundle_hash(const struct bundle_conf *bundle);
+uint64_t config_client_auth_hash(const struct client_auth_conf *auth); /* likewise */
 
 /* Every file that is named, in the order of the rows: of a bundle, of a port for itself (its
  * bundles left out). A view is valid while the configuration is. */

@@ -67,6 +67,7 @@ struct bundle_conf {
     uint32_t n_certs;
     struct view *names; /* host names served with it; n_names 0: from the certificates */
     uint32_t n_names;
+    struct client_auth_conf client_auth; /* if given: instead of the port's */
 };
 
 /* Mozilla's server-side TLS: modern is TLS 1.3 only, intermediate adds TLS 1.2 with AEAD suites. */
@@ -88,7 +89,8 @@ struct tls_port_conf {
     struct view ticket_secret_file; /* derived from it and the time */
     struct view ticket_key_file;    /* listed in it; not with the other one */
     struct view ticket_label;       /* keys derived for another one are other keys */
-    uint32_t handshake_timeout_ms;  /* accept to the client's Finished */
+    uint32_t handshake_timeout_ms;       /* accept to the client's Finished */
+    struct client_auth_conf client_auth; /* of bundles that have none of their own */
 };
 
 /* What a peer may grow and how long it may take. */

@@ -10,11 +10,14 @@
 /* The views are valid during the call only. */
 struct cert_problem {
     struct view bundle;
-    struct view port; /* whose ticket keys these are; empty: it is about a bundle */
+    struct view port; /* whose ticket keys or client_auth these are; empty: it is about a bundle */
     struct view file; /* empty: the bundle as a whole */
     struct view text; /* for a person: what was found, what was expected */
     bool warning;     /* it can be served all the same */
 };
+/* "/bundles/shop", "/ports/443": where in the configuration it is; cut to what fits. */
+#define CERT_PROBLEM_POINTER_MAX 512
+struct view cert_problem_pointer(const struct cert_problem *p, char dst[CERT_PROBLEM_POINTER_MAX]);
 typedef void (*cert_problem_fn)(void *arg, const struct cert_problem *problem);
 struct cert_reporter {
     cert_problem_fn report;

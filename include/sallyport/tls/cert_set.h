@@ -18,6 +18,7 @@
 #include <sallyport/tls/cert_problem.h>
 
 struct cert_set;
+struct client_trust;
 
 /* What became of a bundle in a set that was made out of another. */
 enum cert_outcome {
@@ -36,6 +37,8 @@ enum cert_look {
 struct cert_set_options {
     const struct bundle_conf *bundles; /* read during the call only; names differ */
     uint32_t n_bundles;
+    const struct port_conf *ports; /* whose rules for certificates of clients are read too */
+    uint32_t n_ports;
     const struct cert_set *old; /* NULL: there is none, everything is read */
     enum cert_look look;
     /* With CERT_LOOK_FILES: only the files of these are looked at. n_only 0: of all. */
@@ -71,5 +74,10 @@ struct cert_bundle *cert_set_at(const struct cert_set *set, uint32_t i);
 enum cert_outcome cert_set_outcome(const struct cert_set *set, uint32_t i);
 /* NULL: there is none of that name. */
 struct cert_bundle *cert_set_find(const struct cert_set *set, struct view name);
+/* What a port asks of clients: borrowed. NULL: nothing. */
+struct client_trust *cert_set_client_trust(const struct cert_set *set,
+                                           const struct client_auth_conf *conf);
+/* In a partial load: ports whose older rules go on, because the files of the new are bad. */
+uint32_t cert_set_n_refused_ports(const struct cert_set *set);
 /* Is anything else than in the set that it was made out of? Bundles that are gone count. */
 bool cert_set_differs(const struct cert_set *set, const struct cert_set *old);

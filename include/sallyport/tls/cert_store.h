@@ -17,7 +17,7 @@ struct cert_store;
 
 struct cert_store_options {
     const struct tls_port_conf *conf; /* read during the call only */
-    const struct cert_set *set;       /* has all of its bundles; likewise */
+    const struct cert_set *set; /* has all of its bundles, and what it asks of clients; likewise */
     /* Told of names that a bundle does not get because another one has them, where one of the two
      * is new in the set (warnings). */
     const struct cert_reporter *reporter;

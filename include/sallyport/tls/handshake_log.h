@@ -17,6 +17,7 @@
 #define HANDSHAKE_LOG_ENTRIES     1000
 #define HANDSHAKE_LOG_HELLO_BYTES 4096 /* what is kept of a ClientHello */
 #define HANDSHAKE_LOG_PORT_BYTES  48
+#define HANDSHAKE_LOG_CERT_BYTES  128
 
 struct handshake_failure {
     uint64_t number; /* 1, 2, 3... in the process */
@@ -28,9 +29,11 @@ struct handshake_failure {
     int alert_sent;     /* AlertDescription; -1: none */
     int alert_received;
     uint32_t wait_us, crypto_us; /* from accept to the first cryptography; CPU time of that */
-    char port[HANDSHAKE_LOG_PORT_BYTES];      /* as in the configuration, cut to what fits */
-    size_t hello_len;                         /* 0: no whole ClientHello had come */
-    uint8_t hello[HANDSHAKE_LOG_HELLO_BYTES]; /* the handshake message, cut to what fits */
+    char port[HANDSHAKE_LOG_PORT_BYTES];        /* as in the configuration, cut to what fits */
+    char certificate[HANDSHAKE_LOG_CERT_BYTES]; /* subject of a client's that was refused, cut
+                                                   likewise; "": none */
+    size_t hello_len;                           /* 0: no whole ClientHello had come */
+    uint8_t hello[HANDSHAKE_LOG_HELLO_BYTES];   /* the handshake message, cut to what fits */
 };
 
 /* The oldest one after that number which is still kept. False: there is none; *out is untouched.

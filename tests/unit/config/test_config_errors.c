@@ -198,6 +198,21 @@ static const struct wrong wrongs[] = {
      ":1:147: /bundles/a/names/0: expected a host name such as \"shop.example.com\" or \"*.example.com\", found \"*\""},
     {"{" PORT ", " ROUTE ", \"bundles\": {\"a b\": {\"certs\": [{\"chain\": \"c\", \"key\": \"k\"}]}}}",
      ":1:87: /bundles/a b: the key has to be a name of letters, digits, '.', '_' and '-'"},
+    /* Certificates of clients. */
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {}}}, " ROUTE ", " BUNDLE "}",
+     ":1:53: /ports/443/client_auth: \"mode\" is missing: expected \"off\", \"optional\" or \"require\""},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"on\"}}}, " ROUTE ", " BUNDLE "}",
+     ":1:62: /ports/443/client_auth/mode: expected \"off\", \"optional\" or \"require\", found \"on\""},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"require\"}}}, " ROUTE ", " BUNDLE "}",
+     ":1:53: /ports/443/client_auth: needs \"ca_file\": the authorities whose certificates are believed (those of the system vouch for servers, not for your clients)"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"optional\", \"crl_file\": \"x.crl\"}}}, " ROUTE ", " BUNDLE "}",
+     ":1:53: /ports/443/client_auth: needs \"ca_file\": the authorities whose certificates are believed (those of the system vouch for servers, not for your clients)"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"require\", \"ca_file\": \"ca.pem\", \"depth\": 11}}}, " ROUTE ", " BUNDLE "}",
+     ":1:103: /ports/443/client_auth/depth: expected an integer from 0 to 10 (certificates), found 11"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"require\", \"ca_file\": \"ca.pem\", \"forward\": [\"client-cert-chain\"]}}}, " ROUTE ", " BUNDLE "}",
+     ":1:105: /ports/443/client_auth/forward: \"client-cert-chain\" needs \"client-cert\" beside it (RFC 9440 2.3)"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"client_auth\": {\"mode\": \"require\", \"ca_file\": \"ca.pem\", \"forward\": [\"cert\"]}}}, " ROUTE ", " BUNDLE "}",
+     ":1:106: /ports/443/client_auth/forward/0: expected \"client-cert\", \"client-cert-chain\", \"verified\", \"subject\" or \"fingerprint\", found \"cert\""},
     /* Backends. */
     {"{" PORT ", \"routes\": [{\"backend\": \"b\"}], \"backends\": {\"b\": {\"server\": [\"a:1\"]}}}",
      ":1:83: /backends/b: \"servers\" is missing: expected a list of servers (at least 1)\n" "test.json:1:84: /backends/b/server: unknown key \"server\"; did you mean \"servers\"?"},
@@ -408,6 +423,16 @@ static void what_is_not_used_is_a_warning(void **state)
                   "test.json:3:19: /backends/b: warning: no route uses this backend\n");
 }
 
+static void authorities_that_vouch_for_nobody_are_a_warning(void **state)
+{
+    (void)state;
+    assert_warned(
+        "{\"ports\": {\"443\": {\"bundles\": [\"a\"],\n\"client_auth\": {\"mode\": \"off\", "
+        "\"ca_file\": \"ca.pem\"}}}, " ROUTE ", " BUNDLE "}",
+        "test.json:2:43: /ports/443/client_auth/ca_file: warning: nobody is asked for a "
+        "certificate: \"mode\" is \"off\"\n");
+}
+
 static void a_name_in_two_bundles_of_a_port_is_a_warning(void **state)
 {
     const char *names = "\"bundles\": {\"a\": {" CERT ", \"names\": [\"x.com\", \"*.y.com\"]},\n"
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test(keys_with_escapes_and_other_letters_have_places),
         cmocka_unit_test(a_nul_byte_is_refused_wherever_it_is),
         cmocka_unit_test(what_is_not_used_is_a_warning),
+        cmocka_unit_test(authorities_that_vouch_for_nobody_are_a_warning),
         cmocka_unit_test(a_name_in_two_bundles_of_a_port_is_a_warning),
         cmocka_unit_test(a_route_behind_one_for_everything_is_a_warning),
         cmocka_unit_test(errors_come_without_warnings),
