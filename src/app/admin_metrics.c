@@ -1,5 +1,5 @@
 /* Every metric in the text format that Prometheus reads (version 0.0.4): from the rows of
- * metrics_table.h, and what is known of the process, its connections and its backends. */
+ * metrics_table.h, and what is known of the process, its connections, backends and staples. */
 #include "admin_route.h"
 #include "process_stats.h"
 #include "server_internal.h"
@@ -146,6 +146,61 @@ static void put_servers(FILE *out, const struct server *s, const char *name, con
     }
 }
 
+/* ---- Staples ---- */
+
+static void put_staple_totals(FILE *out, const struct server *s)
+{
+    struct ocsp_totals totals = ocsp_updater_totals(s->ocsp);
+
+    put_help(out, "sallyport_ocsp_certificates", "gauge",
+             "certificates whose authority can be asked, or that demand a staple");
+    (void)fprintf(out, "sallyport_ocsp_certificates %u\n", totals.all);
+    put_help(out, "sallyport_ocsp_staples", "gauge", "certificates that have a staple now");
+    (void)fprintf(out, "sallyport_ocsp_staples %u\n", totals.good);
+    put_help(out, "sallyport_ocsp_certificates_revoked", "gauge",
+             "certificates that their authority has revoked");
+    (void)fprintf(out, "sallyport_ocsp_certificates_revoked %u\n", totals.revoked);
+    put_help(out, "sallyport_ocsp_must_staple_missing", "gauge",
+             "certificates that demand a staple and have none");
+    (void)fprintf(out, "sallyport_ocsp_must_staple_missing %u\n", totals.must_staple_missing);
+}
+
+typedef int64_t (*staple_time)(const struct ocsp_state *state);
+
+static int64_t this_update_of(const struct ocsp_state *state)
+{
+    return state->this_update_ms;
+}
+
+static int64_t next_update_of(const struct ocsp_state *state)
+{
+    return state->next_update_ms;
+}
+
+/* Of the certificates that have one; a bundle has one of each type of key. */
+static void put_staples(FILE *out, const struct server *s, const char *name, const char *help,
+                        staple_time time)
+{
+    put_help(out, name, "gauge", help);
+    for (uint32_t b = 0; b < cert_set_n(s->certs); b++) {
+        const struct cert_bundle *bundle = cert_set_at(s->certs, b);
+
+        for (uint32_t i = 0; i < cert_bundle_n_certs(bundle); i++) {
+            struct ocsp_slot *slot = cert_bundle_ocsp(bundle, i);
+            struct ocsp_state state;
+
+            if (slot == NULL)
+                continue;
+            state = ocsp_slot_state(slot);
+            if (!state.good)
+                continue;
+            (void)fprintf(out, "%s{", name);
+            put_label(out, "bundle", cert_bundle_name(bundle));
+            (void)fprintf(out, ",certificate=\"%u\"} %" PRId64 "\n", i, time(&state) / 1000);
+        }
+    }
+}
+
 static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
 {
     struct server *s = rq->server;
@@ -159,6 +214,11 @@ static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
                 connections_of);
     put_servers(a->out, s, "sallyport_server_failures",
                 "attempts in a row that could not reach a server", failures_of);
+    put_staple_totals(a->out, s);
+    put_staples(a->out, s, "sallyport_ocsp_this_update_seconds",
+                "since when the staple holds, since the epoch", this_update_of);
+    put_staples(a->out, s, "sallyport_ocsp_next_update_seconds",
+                "until when the staple holds, since the epoch", next_update_of);
     server_unlock(s);
 }
 

@@ -257,6 +257,21 @@ def test_without_fetching_nobody_is_asked(start, authority, responder):
     assert proxy.metrics()["tls_ocsp_fetches"] == 0
 
 
+def test_metrics_show_every_staple(start, authority, responder):
+    certs = [authority.leaf("ec", responder.url), authority.leaf("rsa", must_staple=True, key=RSA)]
+    responder()
+    proxy = run(start, certs)
+    proxy.wait_log(r" error tls /bundles/site: the certificate demands a staple")  # and never will have
+    proxy.wait_metric("tls_ocsp_good", 1)
+    page = proxy.control.ask("/metrics").body.decode()
+    values = dict(line.rsplit(" ", 1) for line in page.splitlines() if line.startswith("sallyport_ocsp_"))
+    assert values["sallyport_ocsp_certificates"] == "2"
+    assert values["sallyport_ocsp_staples"] == "1"
+    assert values["sallyport_ocsp_must_staple_missing"] == "1"
+    until = int(values['sallyport_ocsp_next_update_seconds{bundle="site",certificate="0"}'])
+    assert 3000 < until - time.time() < 3700
+
+
 def test_certs_list_shows_how_old_it_is(start, authority, responder):
     certs = [authority.leaf("listed", responder.url)]
     responder()
