@@ -144,6 +144,7 @@ struct cert_bundle *cert_bundle_load(const struct bundle_conf *conf, struct cert
     struct cert_bundle *bundle = calloc(1, sizeof(*bundle));
 
     load->bundle = conf->name;
+    load->conf = conf;
     if (bundle == NULL) {
         cert_load_nomem(load, (struct view){NULL, 0});
         return NULL;

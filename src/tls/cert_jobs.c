@@ -1,4 +1,5 @@
 /* Reading many bundles at once: every core takes the next one until none is left. */
+#include "cert_key.h"
 #include "cert_set_internal.h"
 #include "tls_context.h"
 
@@ -37,22 +38,30 @@ static SSL_CTX *scratch_new(void)
     return tls_context_new(&conf);
 }
 
-static void do_job(struct cert_job *job, const struct cert_jobs *jobs, SSL_CTX **scratch)
+/* What a thread reads bundles with; its own, as both are written to. */
+struct tools {
+    SSL_CTX *scratch;
+    struct key_decoder keys;
+};
+
+static void do_job(struct cert_job *job, const struct cert_jobs *jobs, struct tools *tools)
 {
     const struct cert_reporter reporter = {.report = cert_problems_keep, .arg = &job->problems};
-    struct cert_load load = {
-        .reporter = &reporter, .refuse_expired = jobs->refuse_expired, .ocsp = jobs->ocsp};
+    struct cert_load load = {.reporter = &reporter,
+                             .keys = &tools->keys,
+                             .refuse_expired = jobs->refuse_expired,
+                             .ocsp = jobs->ocsp};
 
     if (can_be_kept(job)) {
         job->bundle = cert_bundle_ref(job->old);
         return;
     }
-    if (*scratch == NULL)
-        *scratch = scratch_new();
-    load.scratch = *scratch;
-    if (*scratch != NULL)
+    if (tools->scratch == NULL)
+        tools->scratch = scratch_new();
+    load.scratch = tools->scratch;
+    if (tools->scratch != NULL)
         job->bundle = cert_bundle_load(job->conf, &load);
-    job->nomem = load.nomem || job->problems.nomem || *scratch == NULL;
+    job->nomem = load.nomem || job->problems.nomem || tools->scratch == NULL;
     ERR_clear_error();
     if (job->bundle != NULL && job->old != NULL)
         job->bundle->before = cert_bundle_use(job->old);
@@ -74,14 +83,15 @@ static void tell_progress(struct pool *pool, uint32_t done)
 static void *work(void *arg)
 {
     struct pool *pool = arg;
-    SSL_CTX *scratch = NULL; /* a thread's own: it is written to */
+    struct tools tools = {0};
     uint32_t i;
 
     while ((i = atomic_fetch_add(&pool->next, 1)) < pool->jobs->n) {
-        do_job(&pool->jobs->v[i], pool->jobs, &scratch);
+        do_job(&pool->jobs->v[i], pool->jobs, &tools);
         tell_progress(pool, atomic_fetch_add(&pool->done, 1) + 1);
     }
-    SSL_CTX_free(scratch);
+    SSL_CTX_free(tools.scratch);
+    key_decoder_fini(&tools.keys);
     return NULL;
 }
 

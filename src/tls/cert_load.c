@@ -2,6 +2,8 @@
 
 #include <sallyport/base/err.h>
 
+#include <openssl/err.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -45,4 +47,15 @@ void cert_load_nomem(struct cert_load *load, struct view file)
 {
     cert_load_error(load, file, "%s", sp_err_text(SP_NOMEM));
     load->nomem = true;
+}
+
+const char *cert_load_why(struct cert_load *load)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(code);
+
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+        load->nomem = true;
+    ERR_clear_error();
+    return reason == NULL ? "no reason given" : reason;
 }

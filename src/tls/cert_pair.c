@@ -2,249 +2,154 @@
  * is said here, in words, and not by a client. Runs on threads that may block. */
 #include "cert_pair.h"
 
-#include "tls_error.h"
+#include "cert_checks.h"
+#include "cert_file.h"
+#include "cert_key.h"
+#include "cert_pem.h"
 
 #include <sallyport/tls/ocsp.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
-/* What OpenSSL says about the call that has just failed. */
-static const char *why(struct cert_load *load)
+/* What a pair is read from; one file may hold both. */
+struct files {
+    struct view chain, key; /* the same: one file */
+    struct cert_pem certs;
+    struct pem_block key_block;
+};
+
+/* ---- Reading ---- */
+
+static bool read_one(struct view path, size_t max_bytes, unsigned want, struct cert_pem *pem,
+                     struct cert_load *load)
 {
-    unsigned long code = ERR_peek_error();
-    const char *reason = ERR_reason_error_string(code);
-
-    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-        load->nomem = true;
-    ERR_clear_error();
-    return reason == NULL ? "no reason given" : reason;
-}
-
-static BIO *open_file(struct cert_load *load, struct view file)
-{
-    char path[PATH_MAX];
-    BIO *bio;
-
-    if (file.len == 0 || file.len >= sizeof(path)) {
-        cert_load_error(load, file, "the path is empty or too long");
-        return NULL;
-    }
-    memcpy(path, file.p, file.len);
-    path[file.len] = '\0';
-    errno = 0;
-    bio = BIO_new_file(path, "re");
-    if (bio == NULL) {
-        int error_number = errno;
-
-        (void)why(load);
-        cert_load_error(load, file, "cannot be opened: %s",
-                        error_number == 0 ? "out of memory" : strerrordesc_np(error_number));
-    }
-    return bio;
-}
-
-/* Did the last PEM call stop because nothing more is there? */
-static bool at_end(void)
-{
-    unsigned long code = ERR_peek_last_error();
-
-    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
-}
-
-static bool chain_push(struct cert_pair *pair, X509 *cert)
-{
-    if (pair->chain == NULL)
-        pair->chain = sk_X509_new_null();
-    return pair->chain != NULL && sk_X509_push(pair->chain, cert) > 0;
-}
-
-/* The leaf, then whatever follows. */
-static bool read_certs(struct cert_pair *pair, BIO *bio, struct view file, struct cert_load *load)
-{
-    unsigned n = 0;
-    X509 *cert;
-
-    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        n++;
-        if (pair->leaf == NULL) {
-            pair->leaf = cert;
-        } else if (!chain_push(pair, cert)) {
-            X509_free(cert);
-            cert_load_nomem(load, file);
-            return false;
-        }
-    }
-    if (!at_end()) {
-        cert_load_error(load, file, "certificate %u cannot be read: %s", n + 1, why(load));
-        return false;
-    }
-    ERR_clear_error();
-    if (n == 0)
-        cert_load_error(load, file,
-                        "holds no certificate in PEM form (\"-----BEGIN CERTIFICATE\")");
-    return n > 0;
-}
-
-/* Never asks a terminal. */
-// NOLINTNEXTLINE(readability-non-const-parameter): pem_password_cb
-static int refuse_password(char *buf, int size, int writing, void *asked)
-{
-    (void)buf;
-    (void)size;
-    (void)writing;
-    *(bool *)asked = true;
-    return -1;
-}
-
-static bool read_key(struct cert_pair *pair, BIO *bio, struct view file, struct cert_load *load)
-{
-    bool encrypted = false;
-
-    pair->key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, &encrypted);
-    if (pair->key != NULL)
-        return true;
-    if (encrypted)
-        cert_load_error(load, file, "the key is encrypted; it must be stored without a password");
-    else if (at_end() || ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_UNSUPPORTED)
-        cert_load_error(load, file, "holds no private key in PEM form that could be read");
-    else
-        cert_load_error(load, file, "the key cannot be read: %s", why(load));
-    ERR_clear_error();
-    return false;
-}
-
-typedef bool (*read_fn)(struct cert_pair *pair, BIO *bio, struct view file, struct cert_load *load);
-
-static bool read_file(struct cert_pair *pair, struct view file, struct cert_load *load,
-                      read_fn read)
-{
-    BIO *bio = open_file(load, file);
+    struct cert_file file;
     bool ok;
 
-    if (bio == NULL)
+    if (!cert_file_read(&file, path, max_bytes, load))
         return false;
-    ok = read(pair, bio, file, load);
-    BIO_free(bio);
+    ok = cert_pem_read(pem, &file, want, load);
+    if (ok && (want & CERT_PEM_KEY) != 0)
+        cert_check_permissions(&file, load);
+    cert_file_fini(&file);
     return ok;
 }
 
-/* The certificate of the file (1 is the first) whose key it is; 0: none. */
+/* Both are read, so that what is wrong with either is said at once. */
+static bool read_files(struct files *f, struct cert_load *load)
+{
+    struct cert_pem key = {0};
+    bool combined = view_eq(f->chain, f->key);
+    unsigned want = CERT_PEM_CERTS | (combined ? CERT_PEM_KEY : 0U);
+    bool has_certs = read_one(f->chain, CERT_FILE_MAX_BYTES, want, &f->certs, load);
+    bool has_key =
+        combined ? has_certs : read_one(f->key, CERT_FILE_MAX_BYTES, CERT_PEM_KEY, &key, load);
+
+    f->key_block = combined ? f->certs.key : key.key;
+    f->certs.key = (struct pem_block){0};
+    return has_certs && has_key;
+}
+
+static void files_fini(struct files *f)
+{
+    pem_block_fini(&f->key_block);
+    cert_pem_fini(&f->certs);
+}
+
+/* The leaf, then whatever follows. Takes the certificates. */
+static void take_certs(struct cert_pair *pair, struct cert_pem *pem)
+{
+    pair->leaf = sk_X509_shift(pem->certs);
+    if (sk_X509_num(pem->certs) > 0) {
+        pair->chain = pem->certs;
+        pem->certs = NULL;
+    }
+}
+
+bool cert_pair_load_certs(struct cert_pair *pair, struct view file, struct cert_load *load)
+{
+    struct cert_pem pem = {0};
+
+    *pair = (struct cert_pair){0};
+    if (!read_one(file, CERT_FILE_MAX_AUTHORITY_BYTES, CERT_PEM_CERTS | CERT_PEM_AUTHORITIES, &pem,
+                  load))
+        return false;
+    take_certs(pair, &pem);
+    cert_pem_fini(&pem);
+    return true;
+}
+
+/* ---- Do they belong together? ---- */
+
+/* The certificate of the file (0 is the first) whose key it is; -1: none. */
 static int position_of_key(const struct cert_pair *pair)
 {
     int n = pair->chain == NULL ? 0 : sk_X509_num(pair->chain);
 
     if (X509_check_private_key(pair->leaf, pair->key) == 1)
-        return 1;
+        return 0;
     for (int i = 0; i < n; i++)
         if (X509_check_private_key(sk_X509_value(pair->chain, i), pair->key) == 1)
-            return i + 2;
-    return 0;
+            return i + 1;
+    return -1;
 }
 
-static bool check_match(const struct cert_pair *pair, const struct cert_conf *conf,
-                        struct cert_load *load)
+static bool check_match(const struct cert_pair *pair, const struct files *f, struct cert_load *load)
 {
     int at = position_of_key(pair);
+    char order[4 * CERT_CHAIN_MAX];
 
     ERR_clear_error();
-    if (at == 1)
+    if (at == 0)
         return true;
-    if (at == 0) {
-        cert_load_error(load, conf->key, "does not belong to the certificate in " VIEW_FMT,
-                        VIEW_ARG(conf->chain));
-    } else {
-        cert_load_error(load, conf->chain,
+    if (at < 0)
+        cert_load_error(load, f->key, "does not belong to the certificate in " VIEW_FMT,
+                        VIEW_ARG(f->chain));
+    else if (cert_chain_right_order(pair, at, order, sizeof(order)))
+        cert_load_error(load, f->chain,
+                        "the key belongs to certificate %d of the file; the server's own "
+                        "certificate must come first: the right order is %s",
+                        at + 1, order);
+    else
+        cert_load_error(load, f->chain,
                         "the key belongs to certificate %d of the file; the server's own "
                         "certificate must come first",
-                        at);
-    }
+                        at + 1);
     return false;
 }
 
-/* What OpenSSL would refuse in each handshake (a key that is too short for its security level). */
-static bool check_usable(const struct cert_pair *pair, const struct cert_conf *conf,
-                         struct cert_load *load)
+/* Goes on after a problem, so that everything that is wrong is told at once. What is tried last
+ * leaves the pair in the scratch context. */
+static bool check_pair(const struct cert_pair *pair, const struct files *f, struct cert_load *load)
 {
-    if (SSL_CTX_use_cert_and_key(load->scratch, pair->leaf, pair->key, pair->chain, 1) == 1)
-        return true;
-    cert_load_error(load, conf->chain, "cannot be used: %s", why(load));
-    return false;
-}
+    bool ok;
 
-static void format_time(const ASN1_TIME *time, char *dst, size_t cap)
-{
-    struct tm tm = {0};
-
-    if (ASN1_TIME_to_tm(time, &tm) != 1 || strftime(dst, cap, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-        (void)snprintf(dst, cap, "an unreadable date");
-}
-
-static void check_dates(const struct cert_pair *pair, struct view file, struct cert_load *load)
-{
-    char text[40];
-
-    if (X509_cmp_current_time(X509_get0_notAfter(pair->leaf)) < 0) {
-        format_time(X509_get0_notAfter(pair->leaf), text, sizeof(text));
-        cert_load_warn(load, file, "the certificate has expired: it was valid until %s", text);
-    }
-    if (X509_cmp_current_time(X509_get0_notBefore(pair->leaf)) > 0) {
-        format_time(X509_get0_notBefore(pair->leaf), text, sizeof(text));
-        cert_load_warn(load, file, "the certificate is not valid yet: it will be from %s", text);
-    }
-}
-
-/* "each following certificate SHOULD directly certify the one immediately preceding it"
- * (RFC 8446 4.4.2). */
-static void check_order(const struct cert_pair *pair, struct view file, struct cert_load *load)
-{
-    int n = pair->chain == NULL ? 0 : sk_X509_num(pair->chain);
-    X509 *below = pair->leaf;
-
-    for (int i = 0; i < n; i++) {
-        X509 *above = sk_X509_value(pair->chain, i);
-
-        if (X509_check_issued(above, below) != X509_V_OK)
-            cert_load_warn(load, file, "certificate %d of the file did not issue certificate %d",
-                           i + 2, i + 1);
-        below = above;
-    }
-    if (n == 0 && X509_check_issued(pair->leaf, pair->leaf) != X509_V_OK)
-        cert_load_warn(load, file,
-                       "holds no intermediate certificate: many clients will not trust it");
-    ERR_clear_error();
-}
-
-bool cert_pair_load_certs(struct cert_pair *pair, struct view file, struct cert_load *load)
-{
-    *pair = (struct cert_pair){0};
-    if (read_file(pair, file, load, read_certs))
-        return true;
-    cert_pair_fini(pair);
-    return false;
+    if (!check_match(pair, f, load) || !cert_check_key_kind(pair, f->chain, load))
+        return false;
+    ok = cert_check_chain(pair, f->chain, load);
+    ok = cert_check_dates(pair, f->chain, load) && ok;
+    ok = cert_check_names(pair, f->chain, load) && ok;
+    cert_check_purpose(pair, f->chain, load);
+    return cert_check_strength(pair, f->chain, load) && ok;
 }
 
 bool cert_pair_load(struct cert_pair *pair, const struct cert_conf *conf, struct cert_load *load)
 {
-    bool has_certs, has_key;
+    struct files f = {.chain = conf->chain, .key = conf->key.len > 0 ? conf->key : conf->chain};
+    bool ok = read_files(&f, load);
 
     *pair = (struct cert_pair){0};
-    has_certs = read_file(pair, conf->chain, load, read_certs);
-    has_key = read_file(pair, conf->key, load, read_key); /* both are said at once */
-    if (!has_certs || !has_key || !check_match(pair, conf, load) ||
-        !check_usable(pair, conf, load)) {
-        cert_pair_fini(pair);
-        return false;
+    if (ok) {
+        pair->key = cert_key_read(&f.key_block, f.key, conf, load);
+        take_certs(pair, &f.certs);
+        ok = pair->key != NULL && check_pair(pair, &f, load);
     }
-    check_dates(pair, conf->chain, load);
-    check_order(pair, conf->chain, load);
-    return true;
+    files_fini(&f);
+    if (!ok)
+        cert_pair_fini(pair);
+    return ok;
 }
 
 void cert_pair_fini(struct cert_pair *pair)

@@ -1,6 +1,7 @@
 /* Makes what connections to a server share: an SSL_CTX with everything in it that does not change.
  * The handshake itself is tls_client_role.c. */
-#include "cert_bundle.h"
+#include "cert_key.h"
+#include "cert_pair.h"
 #include "ssl_client_internal.h"
 #include "tls_client_role.h"
 #include "tls_context.h"
@@ -131,18 +132,19 @@ static bool set_own_certificate(struct making *m)
 {
     const struct cert_conf conf = {.chain = m->options->certificate, .key = m->options->key};
     const struct cert_reporter reporter = {.report = report_own, .arg = m};
-    struct cert_load load = {.reporter = &reporter, .scratch = m->client->ctx};
+    struct key_decoder keys = {0};
+    struct cert_load load = {.reporter = &reporter, .scratch = m->client->ctx, .keys = &keys};
     struct cert_pair pair;
+    bool ok;
 
     if (conf.chain.len == 0 && conf.key.len == 0)
         return true;
-    if (!cert_pair_load(&pair, &conf,
-                        &load)) { /* it tries the pair on the context, and leaves it */
+    ok = cert_pair_load(&pair, &conf, &load); /* it tries the pair on the context and leaves it */
+    if (!ok)
         m->err = load.nomem ? SP_NOMEM : SP_INVALID;
-        return false;
-    }
+    key_decoder_fini(&keys);
     cert_pair_fini(&pair);
-    return true;
+    return ok;
 }
 
 /* ---- Life ---- */

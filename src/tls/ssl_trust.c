@@ -1,21 +1,13 @@
 /* Authorities, read once and shared. Never OpenSSL's own lookup by folder: it opens files in the
  * middle of a handshake. */
-#include "cert_bundle.h"
+#include "cert_pair.h"
+#include "cert_roots.h"
 #include "ssl_client_internal.h"
 #include "tls_error.h"
 
 #include <openssl/x509.h>
 
 #include <stdlib.h>
-#include <unistd.h>
-
-/* Where distributions keep all authorities in one file. */
-static const char *const system_files[] = {
-    "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Arch */
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* Fedora */
-    "/etc/ssl/ca-bundle.pem",                            /* SUSE */
-    "/etc/ssl/cert.pem",                                 /* Alpine */
-};
 
 static void report_trust(void *arg, const struct cert_problem *p)
 {
@@ -24,26 +16,6 @@ static void report_trust(void *arg, const struct cert_problem *p)
         .key = "ca_file", .file = p->file, .text = p->text, .warning = p->warning};
 
     reporter->report(reporter->arg, &problem);
-}
-
-static bool is_readable(const char *path)
-{
-    return path != NULL && access(path, R_OK) == 0;
-}
-
-/* SSL_CERT_FILE, as other programs understand it, then the library's place, then the known ones. */
-static struct view system_file(void)
-{
-    const char *named = secure_getenv(X509_get_default_cert_file_env());
-
-    if (named != NULL)
-        return view_of(named);
-    if (is_readable(X509_get_default_cert_file()))
-        return view_of(X509_get_default_cert_file());
-    for (size_t i = 0; i < SP_COUNT_OF(system_files); i++)
-        if (is_readable(system_files[i]))
-            return view_of(system_files[i]);
-    return (struct view){NULL, 0};
 }
 
 static bool add_all(X509_STORE *store, const struct cert_pair *certs)
@@ -82,7 +54,7 @@ struct ssl_trust *ssl_trust_new(struct view ca_file, const struct ssl_client_rep
     struct ssl_trust *trust;
 
     if (ca_file.len == 0)
-        ca_file = system_file();
+        ca_file = cert_roots_file();
     if (ca_file.len == 0) {
         cert_load_error(&load, ca_file,
                         "is needed: no list of authorities was found on the system");

@@ -52,12 +52,14 @@ struct ocsp_conf {
 
 struct cert_conf {
     struct view chain; /* PEM file, leaf first; path resolved against the configuration's folder */
-    struct view key;   /* PEM file */
-    struct view ocsp;  /* DER file with an OCSP response; empty: it is fetched */
+    struct view key;   /* PEM file; empty: the file of `chain` holds it too */
+    struct view passphrase_file; /* its first line decrypts the key; empty: it is not encrypted */
+    struct view ocsp;            /* DER file with an OCSP response; empty: it is fetched */
 };
 
 /* What holds for the certificates of all bundles. */
 struct certificates_conf {
+    uint32_t warn_before_days; /* what a bundle starts from */
     struct ocsp_conf ocsp;
 };
 
@@ -67,6 +69,8 @@ struct bundle_conf {
     uint32_t n_certs;
     struct view *names; /* host names served with it; n_names 0: from the certificates */
     uint32_t n_names;
+    bool allow_expired;        /* not valid today, it may take the place of one that serves */
+    uint32_t warn_before_days; /* of its end; what `certificates` says */
     struct client_auth_conf client_auth; /* if given: instead of the port's */
 };
 
@@ -86,9 +90,9 @@ struct tls_port_conf {
     bool session_tickets;
     uint32_t ticket_lifetime_s;
     /* Where the keys that seal tickets come from; both empty: random ones, in memory only. */
-    struct view ticket_secret_file; /* derived from it and the time */
-    struct view ticket_key_file;    /* listed in it; not with the other one */
-    struct view ticket_label;       /* keys derived for another one are other keys */
+    struct view ticket_secret_file;      /* derived from it and the time */
+    struct view ticket_key_file;         /* listed in it; not with the other one */
+    struct view ticket_label;            /* keys derived for another one are other keys */
     uint32_t handshake_timeout_ms;       /* accept to the client's Finished */
     struct client_auth_conf client_auth; /* of bundles that have none of their own */
 };

@@ -41,14 +41,15 @@ class Certs:
         return ["-CA", self.chain(name), "-CAkey", self.key(name)]
 
     def leaf(self, name: str, kind: str, names: list, days: int = 30):
-        """Makes NAME.pem, with the intermediate behind it, and NAME.key."""
+        """Makes NAME.pem, with intermediate and root behind it (no authority of the system, so that
+        a check of it has nothing to say), and NAME.key."""
         alternatives = ",".join(f"DNS:{n}" for n in names)
         self._make(name, kind, f"/CN={name}",
                    [f"subjectAltName={alternatives}", "basicConstraints=critical,CA:FALSE",
                     "extendedKeyUsage=serverAuth"],
                    self._signer("between"), days)
         with open(self.chain(name), "a", encoding="ascii") as chain:
-            chain.write(self.chain("between").read_text())
+            chain.write(self.chain("between").read_text() + self.ca.read_text())
 
     def chain(self, name: str) -> Path:
         return self.folder / f"{name}.pem"

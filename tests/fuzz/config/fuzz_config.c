@@ -47,7 +47,7 @@ static void check_config(const struct config *c)
             SP_ASSERT(port->tls_conf.bundles[k] != NULL);
     }
     for (uint32_t i = 0; i < c->n_bundles; i++)
-        SP_ASSERT(c->bundles[i].n_certs > 0 && c->bundles[i].certs[0].key.len > 0);
+        SP_ASSERT(c->bundles[i].n_certs > 0 && c->bundles[i].certs[0].chain.len > 0);
     for (uint32_t i = 0; i < c->n_backends; i++)
         SP_ASSERT(c->backends[i].n_servers > 0);
     for (uint32_t i = 0; i < c->n_routes; i++) {

@@ -184,8 +184,8 @@ static const struct wrong wrongs[] = {
      ":1:107: /bundles/a/certs: expected a list of certificates (1 to 8), found an empty list"},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"]}}, " ROUTE ", \"bundles\": {\"a\": {\"certs\": {\"chain\": \"c\", \"key\": \"k\"}}}}",
      ":1:107: /bundles/a/certs: expected a list of certificates (1 to 8), found an object"},
-    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"]}}, " ROUTE ", \"bundles\": {\"a\": {\"certs\": [{\"chain\": \"c\"}]}}}",
-     ":1:108: /bundles/a/certs/0: \"key\" is missing: expected a path"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"]}}, " ROUTE ", \"bundles\": {\"a\": {\"certs\": [{\"key\": \"k\"}]}}}",
+     ":1:108: /bundles/a/certs/0: \"chain\" is missing: expected a path"},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"]}}, " ROUTE ", \"bundles\": {\"a\": {\"certs\": [{\"cert\": \"c\", \"key\": \"k\", \"chain\": \"c\"}]}}}",
      ":1:109: /bundles/a/certs/0/cert: unknown key \"cert\""},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"]}}, " ROUTE ", \"bundles\": {\"a\": {\"certs\": [\"c.pem\"]}}}",
@@ -342,7 +342,7 @@ static void all_problems_are_told_at_once_in_the_order_of_the_file(void **state)
         "    \"http\": { \"tls\": false }\n"
         "  },\n"
         "  \"bundles\": {\n"
-        "    \"shop\": { \"certs\": [{ \"chain\": \"c.pem\" }] }\n"
+        "    \"shop\": { \"certs\": [{ \"key\": \"c.key\" }] }\n"
         "  },\n"
         "  \"routes\": [\n"
         "    { \"path\": \"/\", \"backend\": \"app\" },\n"
@@ -358,7 +358,7 @@ static void all_problems_are_told_at_once_in_the_order_of_the_file(void **state)
         "\"limits\"?\n"
         "test.json:8:5: /ports/http: expected a port as \"443\", \"127.0.0.1:443\", "
         "\"[::1]:443\" or \"unix:/path\" (a path of at most 107 bytes)\n"
-        "test.json:11:25: /bundles/shop/certs/0: \"key\" is missing: expected a path\n"
+        "test.json:11:25: /bundles/shop/certs/0: \"chain\" is missing: expected a path\n"
         "test.json:14:31: /routes/0/backend: no backend is called \"app\"\n"
         "test.json:15:5: /routes/1: a route needs one of \"backend\", \"redirect\", "
         "\"respond\"\n"

@@ -578,7 +578,7 @@ static void authorities_that_cannot_be_read_are_told(void **state)
     assert_null(ssl_trust_new(empty, &reporter, &err));
     assert_int_equal(err, SP_INVALID);
     assert_string_equal(u->key, "ca_file");
-    assert_non_null(strstr(u->text, "holds no certificate"));
+    assert_non_null(strstr(u->text, "has no PEM block"));
     assert_null(ssl_trust_new(folder_file(&u->folder, "missing.pem"), &reporter, &err));
     assert_int_equal(err, SP_INVALID);
     assert_non_null(strstr(u->text, "cannot be opened"));

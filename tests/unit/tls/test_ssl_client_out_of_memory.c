@@ -2,6 +2,7 @@
  * library's, on our side or the server's. Any of them may end the connection; none may end the
  * process, and the next connection stands. */
 #include "failing_alloc.h"
+#include "openssl_alloc.h"
 #include "tls_upstream.h"
 
 static int setup(void **state)
@@ -133,27 +134,6 @@ static void authorities_survive_each_failed_allocation(void **state)
     }
 }
 
-static void *hooked_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return malloc(size);
-}
-
-static void *hooked_realloc(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return realloc(p, size);
-}
-
-static void hooked_free(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
-
 #define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -164,8 +144,7 @@ int main(void)
         MEMORY_TEST(authorities_survive_each_failed_allocation),
     };
 
-    if (CRYPTO_set_mem_functions(hooked_malloc, hooked_realloc, hooked_free) != 1 ||
-        metrics_register_thread() != SP_OK)
+    if (!openssl_take_allocator() || metrics_register_thread() != SP_OK)
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

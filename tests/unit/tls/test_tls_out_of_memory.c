@@ -2,6 +2,7 @@
  * the server's side or the client's. Any of them may end the connection; none may end the process,
  * and the next connection is served. */
 #include "failing_alloc.h"
+#include "openssl_alloc.h"
 #include "tls_pair.h"
 
 static bool live_once(struct tls_bed *bed, unsigned nth, int version)
@@ -45,27 +46,6 @@ static void each_failed_allocation_of_tls12_is_survived(void **state)
     lives(*state, TLS1_2_VERSION);
 }
 
-static void *hooked_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return malloc(size);
-}
-
-static void *hooked_realloc(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return realloc(p, size);
-}
-
-static void hooked_free(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,7 +55,7 @@ int main(void)
                                         bed_teardown),
     };
 
-    if (CRYPTO_set_mem_functions(hooked_malloc, hooked_realloc, hooked_free) != 1)
+    if (!openssl_take_allocator())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +55,21 @@ static inline struct view folder_file(const struct test_folder *f, const char *n
     return view_of(path);
 }
 
-enum key_kind { KEY_EC, KEY_RSA };
+enum key_kind { KEY_EC, KEY_RSA, KEY_P384, KEY_P521, KEY_ED25519, KEY_RSA_1024 };
 
 /* RSA keys take long to make: one for the whole program. */
 static inline EVP_PKEY *key_new(enum key_kind kind)
 {
     static EVP_PKEY *rsa;
 
-    if (kind == KEY_EC)
-        return EVP_EC_gen("P-256");
+    switch (kind) {
+    case KEY_EC: return EVP_EC_gen("P-256");
+    case KEY_P384: return EVP_EC_gen("P-384");
+    case KEY_P521: return EVP_EC_gen("P-521");
+    case KEY_ED25519: return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    case KEY_RSA_1024: return EVP_RSA_gen(1024);
+    case KEY_RSA: break;
+    }
     if (rsa == NULL)
         rsa = EVP_RSA_gen(2048);
     assert_non_null(rsa);
@@ -77,18 +84,52 @@ struct cert_recipe {
     X509 *issuer;           /* NULL: self-signed */
     EVP_PKEY *issuer_key;
     bool ca;
+    bool key_ids;               /* of its own key and of its issuer's */
+    const char *extended_usage; /* "serverAuth"; NULL: nothing is said */
+    const char *info_access;    /* "caIssuers;URI:http://ca.example/ca.crt"; NULL: likewise */
+    const EVP_MD *digest;       /* NULL: SHA-256, or what the key asks for */
 };
 
-static inline void cert_add_extension(X509 *cert, int nid, const char *value)
+static inline void cert_add_extension_of(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509_EXTENSION *ext;
 
-    X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
     ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
     assert_non_null(ext);
     assert_int_equal(X509_add_ext(cert, ext, -1), 1);
     X509_EXTENSION_free(ext);
+}
+
+static inline void cert_add_extension(X509 *cert, int nid, const char *value)
+{
+    cert_add_extension_of(cert, cert, nid, value);
+}
+
+static inline void cert_add_extensions(X509 *cert, const struct cert_recipe *recipe)
+{
+    X509 *issuer = recipe->issuer == NULL ? cert : recipe->issuer;
+
+    if (recipe->alt_names != NULL)
+        cert_add_extension(cert, NID_subject_alt_name, recipe->alt_names);
+    if (recipe->ca)
+        cert_add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
+    if (recipe->extended_usage != NULL)
+        cert_add_extension(cert, NID_ext_key_usage, recipe->extended_usage);
+    if (recipe->info_access != NULL)
+        cert_add_extension(cert, NID_info_access, recipe->info_access);
+    if (!recipe->key_ids)
+        return;
+    cert_add_extension(cert, NID_subject_key_identifier, "hash");
+    cert_add_extension_of(cert, issuer, NID_authority_key_identifier, "keyid:always");
+}
+
+static inline void cert_sign(X509 *cert, EVP_PKEY *key, const EVP_MD *digest)
+{
+    if (digest == NULL && EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519)
+        digest = EVP_sha256();
+    assert_true(X509_sign(cert, key, digest) > 0);
 }
 
 static inline X509 *cert_new(const struct cert_recipe *recipe, EVP_PKEY *key)
@@ -108,12 +149,8 @@ static inline X509 *cert_new(const struct cert_recipe *recipe, EVP_PKEY *key)
                                      (const unsigned char *)recipe->common_name, -1, -1, 0);
     (void)X509_set_issuer_name(
         cert, recipe->issuer == NULL ? name : X509_get_subject_name(recipe->issuer));
-    if (recipe->alt_names != NULL)
-        cert_add_extension(cert, NID_subject_alt_name, recipe->alt_names);
-    if (recipe->ca)
-        cert_add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
-    assert_true(X509_sign(cert, recipe->issuer == NULL ? key : recipe->issuer_key, EVP_sha256()) >
-                0);
+    cert_add_extensions(cert, recipe);
+    cert_sign(cert, recipe->issuer == NULL ? key : recipe->issuer_key, recipe->digest);
     return cert;
 }
 
@@ -126,9 +163,11 @@ static inline void pem_write_cert(struct view path, X509 *cert, const char *mode
     assert_int_equal(fclose(f), 0);
 }
 
+/* As whoever keeps a key has it: for its owner alone. */
 static inline void pem_write_key(struct view path, EVP_PKEY *key)
 {
-    FILE *f = fopen(path.p, "w");
+    int fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
     assert_non_null(f);
     assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
