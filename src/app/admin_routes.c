@@ -6,14 +6,8 @@
 static const struct admin_routes root_routes;
 
 static const struct admin_routes *const groups[] = {
-    &root_routes,
-    &admin_config_routes,
-    &admin_status_routes,
-    &admin_connections_routes,
-    &admin_certs_routes,
-    &admin_handshakes_routes,
-    &admin_canary_routes,
-    &admin_metrics_routes,
+    &root_routes,        &admin_config_routes,     &admin_status_routes, &admin_connections_routes,
+    &admin_certs_routes, &admin_handshakes_routes, &admin_canary_routes, &admin_metrics_routes,
     &admin_stop_routes,
 };
 const struct admin_table admin_table = {groups, SP_COUNT_OF(groups)};

@@ -126,13 +126,15 @@ static void log_certificate(struct view bundle, const struct cert_info *info, co
 }
 
 /* The few that changed. */
-static void log_changes(const struct cert_set *after)
+static void log_changes(const struct cert_set *after, bool by_watch)
 {
     for (uint32_t i = 0; i < cert_set_n(after); i++) {
         const struct cert_bundle *bundle = cert_set_at(after, i);
         enum cert_outcome outcome = cert_set_outcome(after, i);
         struct cert_info info;
 
+        if (outcome == CERT_FAILED && by_watch) /* it tries again and tells it once */
+            continue;
         for (uint32_t k = 0; outcome != CERT_KEPT && k < cert_bundle_n_certs(bundle); k++) {
             cert_bundle_describe(bundle, k, &info);
             log_certificate(cert_bundle_name(bundle), &info,
@@ -145,7 +147,7 @@ static void swap(struct reloading *r)
 {
     server_swap_certificates(r->server, r->outcome->after, r->ports);
     r->outcome->swapped = true;
-    log_changes(r->outcome->after);
+    log_changes(r->outcome->after, r->options->by_watch);
 }
 
 /* Where nothing changed there is nothing to try. */
@@ -165,7 +167,7 @@ static void begin_canary(struct reloading *r)
     r->ports = NULL;
     r->n_ports = 0;
     r->outcome->tried = true;
-    log_changes(r->outcome->after);
+    log_changes(r->outcome->after, r->options->by_watch);
 }
 
 static bool has_failed(const struct cert_set *set)

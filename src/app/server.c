@@ -241,6 +241,13 @@ static bool watch_memory(struct server *s)
     return server_watch_memory(s) || server_refuse(s, "%s", sp_err_text(SP_NOMEM));
 }
 
+static bool watch_certificates(struct server *s)
+{
+    s->watch = cert_watch_start(s);
+    return s->watch != NULL ||
+           server_refuse(s, "/certificates/watch: its thread cannot be started");
+}
+
 static bool start_threads(struct server *s)
 {
     return event_processor_start(s->ep) == SP_OK || server_refuse(s, "threads cannot be started");
@@ -255,7 +262,7 @@ static bool start(struct server *s)
     raise_fd_limit(s);
     return make_threads(s) && make_service(s) && server_read_certificates(s) && ports_open(s) &&
            admin_open(s) && become_user(s, &user) && watch_staples(s) && watch_memory(s) &&
-           start_threads(s);
+           watch_certificates(s) && start_threads(s);
 }
 
 static void announce(struct server *s)
@@ -309,6 +316,7 @@ static void end(struct server *s)
     ocsp_updater_free(s->ocsp);
     net_core_free(s->core);
     event_processor_free(s->ep);
+    cert_watch_free(s->watch);
     admin_service_fini(&s->admin.service);
     logs_close(s);
     cert_canary_fini(&s->canary);

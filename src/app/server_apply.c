@@ -345,6 +345,7 @@ void server_apply_commit(struct server_apply *a)
     ports_reap(s);
     server_unlock(s);
     server_ocsp_follow(s);
+    cert_watch_look_again(s->watch);
     if (!server_watch_memory(s))
         LOG_WARN(APP, "memory_ceiling_bytes is not watched: %s", sp_err_text(SP_NOMEM));
     if (s->config->log.levels.len > 0)

@@ -184,4 +184,31 @@ def test_tls(start, tmp_path, site, certs):
              (r"TLSv1\.\d(,TLSv1\.\d)+", "VERSIONS"), (r"127\.0\.0\.1:[1-9]\d*", "PEER"), AMOUNT]
 
     for command, printed in examples("tls.md"):
-        hold(shell, command, printed, *marks)
+        if not command.startswith("sallyport certs"):
+            hold(shell, command, printed, *marks)
+
+
+def test_tls_certificates(start, tmp_path, certs):
+    """The first to expire stands at the top; what is reloaded, and tried, has changed before."""
+    own = certs.copy(tmp_path / "own")
+    names = {"old": ["old.example.com"], "shop": ["shop.example.com", "www.example.com"],
+             "wild": ["*.example.com"]}
+    for days, (name, kind) in enumerate([("old-rsa", "rsa"), ("shop-ecdsa", "ecdsa"),
+                                         ("shop-rsa", "rsa"), ("wild-ecdsa", "ecdsa")]):
+        own.leaf(name, kind, names[name.partition("-")[0]], days=10 + 10 * days)
+    start.certs = own
+    proxy = start.proxy(ports={"127.0.0.1:0": {"bundles": ["shop", "wild", "old"]}},
+                        certificates={"watch": False})
+    failing_handshakes(proxy.address("127.0.0.1:0"), certs.ca)
+    shell = Shell(tmp_path, {"127.0.0.1:8443": "127.0.0.1:0"}, {"SALLYPORT_SOCKET": proxy.control.path})
+    marks = [(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?", "DAY"), (r"\b[0-9a-f]{16,}\b", "HEX"), AMOUNT]
+
+    for command, printed in examples("tls.md"):
+        if command.startswith("sallyport certs"):
+            if command == "sallyport certs reload":
+                own.leaf("wild-ecdsa", "ecdsa", names["wild"])
+            elif command == "sallyport certs canary":
+                own.leaf("shop-ecdsa", "ecdsa", names["shop"])
+                answer = proxy.control.ask("/certs/reload?canary=5", method="POST")
+                assert answer.status == 200 and answer.json()["canary"]
+            hold(shell, command, printed, *marks)

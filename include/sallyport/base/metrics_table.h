@@ -76,6 +76,7 @@
     X(tls_group_p384,              "handshakes",  "keys agreed on with P-384")                     \
     X(tls_group_x25519mlkem768,    "handshakes",  "keys agreed on with X25519MLKEM768")            \
     X(tls_group_other,             "handshakes",  "keys agreed on with another group")             \
+    X(cert_watch_overflows,        "times",       "more changes of files than the system could tell: all certificates were looked at") \
     X(tls_canaries_begun,          "reloads",     "certificates that a share of the handshakes tried first") \
     X(tls_canaries_completed,      "reloads",     "...and that then served everybody")            \
     X(tls_canaries_reverted,       "reloads",     "...and that went back")                        \

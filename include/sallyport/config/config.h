@@ -60,6 +60,7 @@ struct cert_conf {
 /* What holds for the certificates of all bundles. */
 struct certificates_conf {
     uint32_t warn_before_days; /* what a bundle starts from */
+    bool watch; /* files that change are taken over by themselves */
     struct ocsp_conf ocsp;
 };
 

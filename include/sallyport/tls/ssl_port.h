@@ -39,8 +39,8 @@ void ssl_port_set_store(struct ssl_port *port, struct cert_store *store);
 /* A canary: `share` of SSL_PORT_WHOLE handshakes that begin after this use `store` (borrowed, as
  * above), the others go on with the port's. NULL: no canary. As above. */
 void ssl_port_set_canary(struct ssl_port *port, struct cert_store *store, uint32_t share);
-/* To look at, each with a reference for the caller, never waiting: what serves, apart from a canary;
- * what a canary tries, with its share, NULL: there is none. */
+/* To look at, each with a reference for the caller, never waiting: what serves, apart from a
+ * canary; what a canary tries, with its share, NULL: there is none. */
 struct cert_store *ssl_port_serving(struct ssl_port *port) SP_MUST_CHECK;
 struct cert_store *ssl_port_trying(struct ssl_port *port, uint32_t *share) SP_MUST_CHECK;
 /* Tickets are sealed and opened with these from now on (borrowed, as above). The same holds. */

@@ -1,5 +1,6 @@
 """Certificates of one test session: a root, an intermediate and leaves, by the openssl command.
 Nothing is kept."""
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -28,6 +29,17 @@ class Certs:
         for bundle, (names, kinds) in BUNDLES.items():
             for kind in kinds:
                 self.leaf(f"{bundle}-{kind}", kind, names)
+
+    def copy(self, folder: Path) -> "Certs":
+        """The same in a folder that is not there yet, for a test that changes them."""
+        folder.mkdir(parents=True)
+        for file in self.folder.iterdir():
+            if file.suffix in {".pem", ".key", ".cnf"}:
+                shutil.copy(file, folder)
+        copy = Certs.__new__(Certs)
+        copy.folder, copy.ca = folder, folder / "root.pem"
+        copy._config = folder / "openssl.cnf"
+        return copy
 
     def _make(self, name, kind, subject, extensions, signer=(), days=30):
         command = ["openssl", "req", "-x509", "-nodes", "-config", self._config, "-days", str(days),
