@@ -34,12 +34,13 @@ static void client_auth_finish(struct conf_reader *r, const struct conf_path *at
     struct conf_path ca = path_of(at, "ca_file"), forward = path_of(at, "forward");
 
     auth->given = true;
-    if (auth->mode == CLIENT_AUTH_OFF)
+    if (auth->mode == CLIENT_AUTH_OFF) {
         warn_of_unused(r, at, auth);
-    else if (auth->ca_file.len == 0 && conf_json_at(r, &ca) == NULL)
+    } else if (auth->ca_file.len == 0 && conf_json_at(r, &ca) == NULL) {
         conf_error(r, at,
                    "needs \"ca_file\": the authorities whose certificates are believed (those of "
                    "the system vouch for servers, not for your clients)");
+    }
     if ((auth->forward & (CLIENT_AUTH_CERT | CLIENT_AUTH_CHAIN)) == CLIENT_AUTH_CHAIN)
         conf_error(r, &forward,
                    "\"client-cert-chain\" needs \"client-cert\" beside it (RFC 9440 2.3)");

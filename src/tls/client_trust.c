@@ -26,10 +26,11 @@ static bool try_ref(struct client_trust *trust)
 {
     unsigned refs = atomic_load_explicit(&trust->refs, memory_order_relaxed);
 
-    while (refs != 0)
+    while (refs != 0) {
         if (atomic_compare_exchange_weak_explicit(&trust->refs, &refs, refs + 1,
                                                   memory_order_relaxed, memory_order_relaxed))
             return true;
+    }
     return false;
 }
 

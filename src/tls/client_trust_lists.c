@@ -30,18 +30,19 @@ static bool check_signer(struct trust_reading *r, X509_CRL *list, unsigned numbe
     bool named;
     X509 *ca = signer_of(r, list, &named);
 
-    if (ca == NULL && named)
+    if (ca == NULL && named) {
         cert_load_error(
             r->load, r->conf->crl_file,
             "list %u claims to be of \"%s\", whose key in \"ca_file\" has not signed it", number,
             issuer);
-    else if (ca == NULL)
+    } else if (ca == NULL) {
         cert_load_error(r->load, r->conf->crl_file,
                         "list %u is of \"%s\", which is not in \"ca_file\"", number, issuer);
-    else if ((X509_get_key_usage(ca) & KU_CRL_SIGN) == 0)
+    } else if ((X509_get_key_usage(ca) & KU_CRL_SIGN) == 0) {
         cert_load_error(r->load, r->conf->crl_file,
                         "list %u: \"%s\" may not sign lists (keyUsage without cRLSign)", number,
                         issuer);
+    }
     return ca != NULL && (X509_get_key_usage(ca) & KU_CRL_SIGN) != 0;
 }
 
@@ -53,6 +54,7 @@ static bool check_list_dates(struct trust_reading *r, const X509_CRL *list, unsi
         "list %u (of \"%s\") %s %s: all clients of that authority are refused";
     const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
     bool has_expired = next != NULL && trust_is_past(next);
+    const char *what;
     char at[40];
 
     if (!has_expired && X509_cmp_current_time(X509_CRL_get0_lastUpdate(list)) <= 0) {
@@ -60,14 +62,11 @@ static bool check_list_dates(struct trust_reading *r, const X509_CRL *list, unsi
         return true;
     }
     trust_format_time(has_expired ? next : X509_CRL_get0_lastUpdate(list), at, sizeof(at));
+    what = has_expired ? "has expired; the next one was due at" : "is only valid from";
     if (r->load->refuse_expired)
-        cert_load_error(r->load, r->conf->crl_file, text, number, issuer,
-                        has_expired ? "has expired; the next one was due at" : "is only valid from",
-                        at);
+        cert_load_error(r->load, r->conf->crl_file, text, number, issuer, what, at);
     else
-        cert_load_warn(r->load, r->conf->crl_file, text, number, issuer,
-                       has_expired ? "has expired; the next one was due at" : "is only valid from",
-                       at);
+        cert_load_warn(r->load, r->conf->crl_file, text, number, issuer, what, at);
     r->trust->good_until_s = 0;
     return !r->load->refuse_expired;
 }
@@ -181,13 +180,18 @@ static int check_crl(X509_STORE_CTX *ctx, X509_CRL *list)
     return X509_STORE_CTX_get_verify_cb(ctx)(0, ctx);
 }
 
+static bool has_same_name(const struct trust_reading *r, int i, int k)
+{
+    return X509_NAME_cmp(X509_get_subject_name(sk_X509_value(r->authorities, i)),
+                         X509_get_subject_name(sk_X509_value(r->authorities, k))) == 0;
+}
+
 /* Of two keys with one name a list could be the other's. */
 static bool has_namesakes(const struct trust_reading *r)
 {
     for (int i = 0; i < sk_X509_num(r->authorities); i++)
         for (int k = 0; k < i; k++)
-            if (X509_NAME_cmp(X509_get_subject_name(sk_X509_value(r->authorities, i)),
-                              X509_get_subject_name(sk_X509_value(r->authorities, k))) == 0)
+            if (has_same_name(r, i, k))
                 return true;
     return false;
 }

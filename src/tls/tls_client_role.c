@@ -187,6 +187,13 @@ static bool client_last_flight_waits(const struct ssl_net_vconnection *vc)
     return false;
 }
 
+static struct io_result client_refuse(struct tls_handshake *hs, struct tls_thread *t,
+                                      enum sp_err err)
+{
+    (void)t;
+    return tls_hs_fail(hs, err);
+}
+
 /* Nobody asks anything of us on it. */
 static bool client_serves(const struct ssl_net_vconnection *vc, struct view host)
 {
@@ -199,6 +206,7 @@ const struct tls_role tls_client_role = {
     .first = TLS_HS_NEGOTIATE,
     .begin = client_begin,
     .ssl_new = client_ssl_new,
+    .refuse = client_refuse,
     .judge = client_judge,
     .last_flight_waits = client_last_flight_waits,
     .finish = client_finish,

@@ -112,12 +112,12 @@ static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t
     if (r.status == IO_WANT_READ || r.status == IO_WANT_WRITE)
         return r;
     if (hs->err != SP_OK) /* a callback refused, and OpenSSL only knows that it did */
-        return tls_hs_fail(hs, hs->err);
+        return vc->role->refuse(hs, t, hs->err);
     hs->reason = reason;
     /* The stream's end, clean or not, means the same before there is a stream. */
     if (r.status == IO_EOF || r.err == SP_TLS_TRUNCATED)
         return tls_hs_fail(hs, SP_TLS_GONE);
-    return tls_hs_fail(hs, r.err);
+    return vc->role->refuse(hs, t, r.err);
 }
 
 static struct io_result done(struct tls_handshake *hs, const struct tls_thread *t)

@@ -5,8 +5,9 @@
  *         +--plain HTTP--> LINGER--+--anything wrong---+---------------------+----------> FAILED
  *
  * WAIT_HELLO and TURN hold no SSL object: who waits for the turn costs its ClientHello and no more;
- * LINGER waits for the peer to take the answer and leave. An outgoing connection begins with
- * NEGOTIATE. Whatever way it ends, it is counted once, and a failure is one line in the log.
+ * LINGER waits for the peer to take the answer, or the alert about its certificate, and leave. An
+ * outgoing connection begins with NEGOTIATE. Whatever way it ends, it is counted once, and a
+ * failure is one line in the log.
  *
  * What the two sides do differently is their role (tls_role.h). */
 #pragma once
@@ -32,7 +33,7 @@ struct kept_hello;
 #define TLS_HS_STATES(X)                                             \
     X(WAIT_HELLO, TLS_BIT(TURN) | TLS_BIT(LINGER) | TLS_BIT(FAILED)) \
     X(TURN, TLS_BIT(NEGOTIATE) | TLS_BIT(FAILED))                    \
-    X(NEGOTIATE, TLS_BIT(FLUSH) | TLS_BIT(FAILED))                   \
+    X(NEGOTIATE, TLS_BIT(FLUSH) | TLS_BIT(LINGER) | TLS_BIT(FAILED)) \
     X(FLUSH, TLS_BIT(DONE) | TLS_BIT(FAILED))                        \
     X(LINGER, TLS_BIT(FAILED))                                       \
     X(DONE, 0U)                                                      \

@@ -6,12 +6,16 @@
 
 #include <sallyport/base/view.h>
 
+struct tls_thread;
+
 struct tls_role {
     enum tls_hs_state first; /* where its handshake begins */
     /* Its first step runs. */
     void (*begin)(struct tls_handshake *hs);
     /* The SSL object, set up to accept or to connect. NULL: why is in OpenSSL's queue. */
     SSL *(*ssl_new)(struct tls_handshake *hs);
+    /* OpenSSL is not content, and has said so to the peer. What the step comes to. */
+    struct io_result (*refuse)(struct tls_handshake *hs, struct tls_thread *t, enum sp_err err);
     /* OpenSSL is content. SP_OK, or why we are not. */
     enum sp_err (*judge)(struct tls_handshake *hs);
     /* Can what the handshake has left to send wait for the first data? */

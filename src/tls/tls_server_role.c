@@ -15,7 +15,8 @@
 
 #include <sys/socket.h>
 
-/* How long the peer may take to read the answer to plain HTTP and leave. */
+/* How long the peer may take to read the answer to plain HTTP, or what is wrong with its
+ * certificate, and leave. */
 #define LINGER_MS 1000
 
 /* The answer, the end of our stream, and then nothing but to wait for the end of theirs: closing
@@ -87,6 +88,32 @@ struct io_result tls_server_wait_hello(struct tls_handshake *hs, struct tls_thre
     return (struct io_result){.status = IO_OK};
 }
 
+static bool is_about_certificate(enum sp_err err)
+{
+    return err == SP_TLS_CLIENT_CERT_MISSING || err == SP_TLS_CLIENT_CERT_UNKNOWN_CA ||
+           err == SP_TLS_CLIENT_CERT_EXPIRED || err == SP_TLS_CLIENT_CERT_REVOKED ||
+           err == SP_TLS_CLIENT_CERT_REFUSED;
+}
+
+/* In TLS 1.3 a client has finished, and its first request is on the way, before anybody looks at
+ * its certificate: closing on unread bytes would reset the connection, and the alert would be lost
+ * that tells a person what to do. */
+static struct io_result server_refuse(struct tls_handshake *hs, struct tls_thread *t,
+                                      enum sp_err err)
+{
+    struct ssl_net_vconnection *vc = hs->vc;
+
+    if (!is_about_certificate(err) || tls_out_flush(t) != SP_OK || tls_out_left(t) > 0)
+        return tls_hs_fail(hs, err);
+    tls_in_drop(t);
+    (void)shutdown(vc->super.fd, SHUT_WR);
+    tls_handshake_abandon(vc, err);
+    hs->err = err;
+    net_vc_set_active_timeout(&vc->super, LINGER_MS);
+    tls_hs_enter(hs, TLS_HS_LINGER);
+    return (struct io_result){.status = IO_OK};
+}
+
 /* Reads on until the socket is dry, which is what edge-triggered polling asks for. */
 struct io_result tls_server_linger(struct tls_handshake *hs, struct tls_thread *t)
 {
@@ -98,7 +125,7 @@ struct io_result tls_server_linger(struct tls_handshake *hs, struct tls_thread *
         tls_in_drop(t);
     } while (r.status == IO_OK && !t->in_dry);
     if (r.status == IO_EOF || r.status == IO_ERROR)
-        return tls_hs_fail(hs, SP_TLS_PLAIN_HTTP);
+        return tls_hs_fail(hs, hs->err != SP_OK ? hs->err : SP_TLS_PLAIN_HTTP);
     return IO_RESULT_WANT(IO_WANT_READ);
 }
 
@@ -164,6 +191,7 @@ const struct tls_role tls_server_role = {
     .first = TLS_HS_WAIT_HELLO,
     .begin = server_begin,
     .ssl_new = server_ssl_new,
+    .refuse = server_refuse,
     .judge = server_judge,
     .last_flight_waits = server_last_flight_waits,
     .finish = server_finish,
