@@ -212,6 +212,7 @@ static enum sp_err read_fd(int fd, size_t max_bytes, struct view *out)
     }
     fitting = realloc(data, n == 0 ? 1 : (size_t)n);
     *out = (struct view){fitting == NULL ? data : fitting, (size_t)n};
+    // cppcheck-suppress memleak
     return SP_OK;
 }
 

@@ -79,11 +79,13 @@ static void made_free(struct made *m)
 
 static void write_files(struct bed *bed, int i, const struct made *leaf, const struct made *root)
 {
+    char folder[sizeof(bed->folder)];
     FILE *f;
 
+    memcpy(folder, bed->folder, sizeof(folder));
     (void)snprintf(bed->names[i], sizeof(bed->names[i]), "b%d", i);
-    (void)snprintf(bed->paths[i][0], sizeof(bed->paths[i][0]), "%s/%d.pem", bed->folder, i);
-    (void)snprintf(bed->paths[i][1], sizeof(bed->paths[i][1]), "%s/%d.key", bed->folder, i);
+    (void)snprintf(bed->paths[i][0], sizeof(bed->paths[i][0]), "%s/%d.pem", folder, i);
+    (void)snprintf(bed->paths[i][1], sizeof(bed->paths[i][1]), "%s/%d.key", folder, i);
     f = fopen(bed->paths[i][0], "w");
     assert_non_null(f);
     (void)PEM_write_X509(f, leaf->cert);
