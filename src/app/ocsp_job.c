@@ -62,9 +62,10 @@ static void keep(const struct ocsp_job *job, struct view der)
 
     if (cache.len == 0 || ocsp_slot_file(job->slot).len > 0)
         return;
-    if (ocsp_cache_write(cache, ocsp_slot_fingerprint(job->slot), der) != SP_OK)
+    if (ocsp_cache_write(cache, ocsp_slot_fingerprint(job->slot), der) != SP_OK) {
         LOG_LIMITED(TLS, WARN, "ocsp: a response cannot be kept in " VIEW_FMT ": %s",
                     VIEW_ARG(cache), strerrordesc_np(errno));
+    }
 }
 
 void ocsp_job_do(struct ocsp_job *job, struct net_core *core, int cancel_fd)
@@ -139,17 +140,18 @@ static void log_failure(const struct told *t)
     const char *outcome = ocsp_outcome_label(t->job->outcome);
     const char *text = ocsp_outcome_text(t->job->outcome);
 
-    if (t->state.must_staple && !t->state.good)
+    if (t->state.must_staple && !t->state.good) {
         LOG_LIMITED(TLS, ERROR,
                     "ocsp=%s bundle=%s source=%s failures=%u again_in_s=%" PRId64
                     " reason=\"%s\" the certificate demands a staple, and there is none",
                     outcome, t->bundle, t->source, t->state.failures, t->again_in_s, text);
-    else
+    } else {
         LOG_LIMITED(TLS, WARN,
                     "ocsp=%s bundle=%s source=%s failures=%u again_in_s=%" PRId64
                     " reason=\"%s\" stapled=%s",
                     outcome, t->bundle, t->source, t->state.failures, t->again_in_s, text,
                     t->state.good ? "the_last_one" : "nothing");
+    }
 }
 
 void ocsp_job_tell(const struct ocsp_job *job, int64_t wait_ms)

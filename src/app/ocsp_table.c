@@ -192,13 +192,11 @@ static void look_at_staple(struct ocsp_entry *e, const struct ocsp_now *now)
     struct ocsp_state state = ocsp_slot_state(e->slots[0]);
 
     e->good_until_ms = state.good ? state.next_update_ms : 0;
-    if (!e->askable)
-        e->refresh_at_ms = OCSP_NEVER;
-    else if (state.good)
+    e->refresh_at_ms = e->askable ? 0 : OCSP_NEVER;
+    if (e->askable && state.good) {
         e->refresh_at_ms = ocsp_plan_refresh(state.this_update_ms, state.next_update_ms,
                                              now->wall_ms, now->random);
-    else
-        e->refresh_at_ms = 0;
+    }
 }
 
 /* For people. */

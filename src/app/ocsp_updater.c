@@ -99,10 +99,11 @@ static void sweep(struct ocsp_updater *u)
     u->sweep_at_ms = clock_mono_ms() + SWEEP_EVERY_MS;
     (void)pthread_mutex_unlock(&u->lock);
     n = cache.len == 0 ? 0 : ocsp_cache_sweep(cache, clock_wall_ms() - SWEEP_AGE_MS, is_used, u);
-    if (n > 0)
+    if (n > 0) {
         LOG_INFO(TLS,
                  "ocsp: %u responses that no certificate has any more were removed from " VIEW_FMT,
                  n, VIEW_ARG(cache));
+    }
     config_unref(config);
     (void)pthread_mutex_lock(&u->lock);
 }
@@ -334,11 +335,12 @@ void ocsp_updater_give(const struct config *config, uid_t uid, gid_t gid)
 
     if (!conf_of(config)->fetch || cache.len == 0)
         return;
-    if (ocsp_cache_make(cache) != SP_OK || ocsp_cache_give(cache, uid, gid) != SP_OK)
+    if (ocsp_cache_make(cache) != SP_OK || ocsp_cache_give(cache, uid, gid) != SP_OK) {
         LOG_WARN(TLS,
                  "ocsp: responses cannot be kept in " VIEW_FMT
                  " by the user that the program becomes: %s",
                  VIEW_ARG(cache), strerrordesc_np(errno));
+    }
 }
 
 struct ocsp_totals ocsp_updater_totals(struct ocsp_updater *u)

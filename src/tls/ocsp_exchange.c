@@ -120,8 +120,10 @@ struct watch {
 };
 
 /* Called by the BIO before it reads and after: 0 or less instead of reading ends the exchange. */
+// NOLINTBEGIN(readability-function-size, readability-non-const-parameter): OpenSSL's shape
 static long watch_read(BIO *bio, int operation, const char *data, size_t len, int argi, long argl,
                        int result, size_t *processed)
+// NOLINTEND(readability-function-size, readability-non-const-parameter)
 {
     struct watch *w = (void *)BIO_get_callback_arg(bio);
 

@@ -183,10 +183,14 @@ static struct ocsp_slot *slot_of(const struct bed *bed, uint32_t i)
 /* Takes the next one; its slot. */
 static struct ocsp_settled take(struct bed *bed)
 {
-    struct ocsp_entry *e = ocsp_table_take(&bed->table, &bed->now);
+    const struct ocsp_entry *e = ocsp_table_take(&bed->table, &bed->now);
+    struct ocsp_settled taken = {.slot = NULL};
 
-    return e == NULL ? (struct ocsp_settled){0}
-                     : (struct ocsp_settled){.slot = e->slots[0], .host = e->host};
+    if (e != NULL) {
+        taken.slot = e->slots[0];
+        taken.host = e->host;
+    }
+    return taken;
 }
 
 static struct ocsp_entry *settle(struct bed *bed, struct ocsp_settled what,

@@ -232,7 +232,7 @@ static void a_responder_that_hangs_up_is_no_answer(void **state)
 
 static void assert_url(const char *url, const char *host, unsigned port, const char *path)
 {
-    struct ocsp_url out;
+    struct ocsp_url out = {.port = 0};
 
     assert_true(ocsp_url_parse(view_of(url), &out));
     assert_string_equal(out.host, host);
@@ -259,7 +259,7 @@ static void what_is_no_url_is_refused(void **state)
                                        "http://ocsp.example/a b",
                                        "http://ocsp.example/\r\nX: y"};
     char longer[2000] = "http://";
-    struct ocsp_url out;
+    struct ocsp_url out = {.port = 0};
 
     (void)state;
     for (size_t i = 0; i < SP_COUNT_OF(urls); i++)
