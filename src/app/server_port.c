@@ -111,6 +111,9 @@ static bool has_same_policy(const struct tls_port_conf *a, const struct tls_port
            view_eq(a->ticket_secret_file, b->ticket_secret_file) &&
            view_eq(a->ticket_key_file, b->ticket_key_file) &&
            view_eq(a->ticket_label, b->ticket_label) &&
+           a->early_data.enabled == b->early_data.enabled &&
+           a->early_data.max_bytes == b->early_data.max_bytes &&
+           a->early_data.max_tickets == b->early_data.max_tickets &&
            a->handshake_timeout_ms == b->handshake_timeout_ms;
 }
 

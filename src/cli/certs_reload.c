@@ -9,7 +9,7 @@
 
 /* ---- Problems ---- */
 
-/* "error: bundle shop: /etc/shop.pem: what is wrong" */
+/* "error: bundle shop: /etc/shop.pem: what is wrong", or "error: port 443: ..." */
 static void tell_problems(const json_t *answer)
 {
     const json_t *problem;
@@ -19,7 +19,7 @@ static void tell_problems(const json_t *answer)
     json_array_foreach(json_object_get(answer, "problems"), i, problem)
     {
         const char *file = json_string_value(json_object_get(problem, "file"));
-        bool of_port = json_object_get(problem, "port") != NULL; /* its client_auth */
+        bool of_port = json_object_get(problem, "port") != NULL;
 
         (void)snprintf(line, sizeof(line), "%s: %s %s: %s%s%s", certs_text(problem, "level"),
                        of_port ? "port" : "bundle",

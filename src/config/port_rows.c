@@ -91,6 +91,9 @@ static void finish_tickets(struct conf_reader *r, const struct conf_path *at,
     if (tls->ticket_label.len > 0 && !derived)
         conf_error(r, &(struct conf_path){.up = at, .key = "ticket_label"},
                    "is only for keys that are derived: needs \"ticket_secret_file\" beside it");
+    if (tls->early_data.enabled && !tls->session_tickets)
+        conf_error(r, &(struct conf_path){.up = at, .key = "early_data"},
+                   "is of no use with \"session_tickets\": false");
     if (tls->ticket_label.len == 0 && port->n_endpoints > 0)
         tls->ticket_label = default_ticket_label(r, port);
 }
@@ -112,6 +115,30 @@ static void port_finish(struct conf_reader *r, const struct conf_path *at, void 
         conf_error(r, &(struct conf_path){.up = at, .key = "redirect_to_port"},
                    "the port would redirect to itself");
 }
+
+/* ---- Early data ---- */
+
+#define E struct early_data_conf
+
+/* clang-format off */
+static const struct conf_row early_data_rows[] = {
+    {CONF_ROW_BOOL(E, "enabled", enabled, true,
+        "Accept early data. The object may be written as this value alone.")},
+    {CONF_ROW_INT(E, "max_bytes", max_bytes, 1, 1048576, 16384, "bytes",
+        "Early data of a connection at the most.")},
+    {CONF_ROW_INT(E, "max_tickets", max_tickets, 1024, 268435456, 1048576, NULL,
+        "How many of the last tickets are known to be used or not, 2 bits each; early data with an "
+        "older one is refused.")},
+};
+/* clang-format on */
+
+static const struct conf_table early_data_table = {
+    .noun = "early data",
+    CONF_ROWS(E, early_data_rows),
+    .form = CONF_FORM_OBJECT_OR_FIRST,
+};
+
+/* ---- The port ---- */
 
 #define P struct port_conf
 
@@ -161,6 +188,10 @@ static const struct conf_row rows[] = {
         "What the keys of \"ticket_secret_file\" are derived for: ports with the same secret and "
         "label have the same keys."),
         .only_with = "tls", .def_note = "the port's number"},
+    {CONF_ROW_OBJECT(P, "early_data", tls_conf.early_data, &early_data_table,
+        "Requests that clients send with the first bytes of a resumed connection (0-RTT). Anybody who "
+        "records such bytes can send them once more: see the manual before you turn it on."),
+        .only_with = "tls", .optional = true, .def_note = "false"},
     {CONF_ROW_INT(P, "handshake_timeout_ms", tls_conf.handshake_timeout_ms, 100, 600000, 10000, "ms",
         "From accept to the client's Finished."),
         .only_with = "tls"},

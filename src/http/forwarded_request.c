@@ -4,7 +4,7 @@
 #include "hop_fields.h"
 #include "text_buf.h"
 
-enum { OWN_FIELDS = 2 }; /* TE, Cookie */
+enum { OWN_FIELDS = 3 }; /* TE, Cookie, Early-Data */
 
 /* ---- Max-Forwards, RFC 9110 7.6.2: only OPTIONS (TRACE never goes on) ---- */
 
@@ -96,6 +96,7 @@ static bool is_replaced(const struct http_head *request, const struct http_field
     case HTTP_FIELD_OTHER:
         return view_eq_nocase(field->name, VIEW("proxy")) || forwarding_is_imitation(field->name);
     case HTTP_FIELD_HOST: return true;
+    case HTTP_FIELD_EARLY_DATA: return true;
     case HTTP_FIELD_COOKIE: return joins_cookies;
     /* RFC 9110 10.1.1: ignored from an HTTP/1.0 client, who would not understand the 100. */
     case HTTP_FIELD_EXPECT:
@@ -123,9 +124,21 @@ static enum sp_err copy_fields(const struct http_head *request, const struct hop
     return SP_OK;
 }
 
-static enum sp_err add_own(const struct http_head *request, const struct http_field *cookies,
-                           struct arena *arena, struct http_fields *out)
+/* RFC 8470 5.1: whoever is in front of us may have received the request early, and its word is
+ * passed on, also when the handshake with it is over: in one field of the only value there is, as
+ * "multiple or invalid instances MUST be treated as equivalent to" that. */
+static bool is_early(const struct forwarding *f, const struct http_head *request)
 {
+    return f->early || http_fields_get(&request->fields, HTTP_FIELD_EARLY_DATA) != NULL;
+}
+
+static enum sp_err add_own(const struct forwarding *f, const struct http_head *request,
+                           const struct http_field *cookies, struct arena *arena,
+                           struct http_fields *out)
+{
+    if (is_early(f, request) &&
+        http_fields_add(out, arena, HTTP_FIELD_EARLY_DATA, VIEW("Early-Data"), VIEW("1")) != SP_OK)
+        return SP_NOMEM;
     if (hop_fields_ask_trailers(&request->fields) &&
         http_fields_add(out, arena, HTTP_FIELD_TE, VIEW("TE"), VIEW("trailers")) != SP_OK)
         return SP_NOMEM;
@@ -155,7 +168,7 @@ enum http_error forwarded_request_make(const struct forwarding *f, const struct 
     if (err == SP_OK)
         err = copy_fields(request, &hop, cookies != NULL, arena, &out->fields);
     if (err == SP_OK)
-        err = add_own(request, cookies, arena, &out->fields);
+        err = add_own(f, request, cookies, arena, &out->fields);
     if (err == SP_OK)
         err = forwarding_add(f, request, request_id, arena, &out->fields);
     return err == SP_OK ? HTTP_ERROR_NONE : HTTP_ERROR_NOMEM;

@@ -20,6 +20,7 @@ struct forwarding {
     struct client_identity *identity; /* borrowed; NULL: no certificate is asked for */
     uint16_t port;                    /* of this side; 0: unknown (unix) */
     bool tls;
+    bool early;   /* the client's handshake is not over, and the backend is told (RFC 8470 5.1) */
     bool trusted; /* forwarding_trusts(conf, &client) */
 };
 

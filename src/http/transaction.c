@@ -102,6 +102,7 @@ void transaction_finish(struct transaction *t, enum http_error error)
     bool upstream_whole = t->upstream != NULL && t->upstream->recv_ended;
 
     transaction_enter(t, TRANSACTION_DONE);
+    list_remove(&t->proof.link);
     t->env->upstreams->ops->cancel(t->env->upstreams, &t->wish);
     transaction_drop_upstream(t, upstream_whole ? HTTP_ERROR_NONE : error);
     count(t, error);
@@ -204,11 +205,9 @@ static void route_to_backend(struct transaction *t, const struct route_conf *rou
     if (t->request->body == HTTP_BODY_LENGTH && max_body != 0 &&
         t->request->content_length > max_body)
         error = HTTP_ERROR_BODY_TOO_LARGE;
+    t->backend = route->backend;
     if (error == HTTP_ERROR_NONE)
-        error = forwarded_request_make(&t->forwarding, t->request, t->request_id, &t->client->arena,
-                                       &t->out);
-    if (error == HTTP_ERROR_NONE)
-        transaction_connect(t, route->backend);
+        transaction_forward(t);
     else
         transaction_fail(t, error);
 }
@@ -289,6 +288,7 @@ void transaction_start(struct transaction_env *env, struct http_stream *s,
     t->wall_ms = clock_wall_ms();
     t->started_ns = clock_mono_ns();
     iobuf_init(&t->held);
+    list_init(&t->proof.link);
     s->user = &t->client_user;
     learn_client(t);
     t->request_id = forwarding_request_id(&t->forwarding, request, &s->arena);

@@ -6,6 +6,7 @@
  * docs/internals/transaction.md.
  *
  *     transaction.c           states, routing, own answers, the end
+ *     transaction_early.c     what waits for the client's handshake
  *     transaction_upstream.c  asking for a server, trying again, what the backend answers
  *     transaction_body.c      bodies both ways, back-pressure, tunnels
  *
@@ -41,13 +42,15 @@ static inline void transaction_env_drop(struct transaction_env *env)
 /* X(name, may go to) */
 #define TRANSACTION_STATES(X)                                                                      \
     /* being routed, or answered without a backend */                                              \
-    X(ROUTING,    TRANSACTION_BIT(CONNECTING) | TRANSACTION_BIT(DONE))                             \
+    X(ROUTING,    TRANSACTION_BIT(PROVING) | TRANSACTION_BIT(CONNECTING) | TRANSACTION_BIT(DONE))  \
+    /* early data that must not be acted on twice: until the client's handshake is over */          \
+    X(PROVING,    TRANSACTION_BIT(CONNECTING) | TRANSACTION_BIT(DONE))                             \
     /* the wish is with the pool, once more after a failure; the client is paused */               \
     X(CONNECTING, TRANSACTION_BIT(CONNECTING) | TRANSACTION_BIT(WAITING) |                         \
                   TRANSACTION_BIT(DONE))                                                           \
     /* the request is on its way, no final response yet */                                         \
     X(WAITING,    TRANSACTION_BIT(CONNECTING) | TRANSACTION_BIT(RESPONDING) |                      \
-                  TRANSACTION_BIT(TUNNEL) | TRANSACTION_BIT(DONE))                                 \
+                  TRANSACTION_BIT(TUNNEL) | TRANSACTION_BIT(PROVING) | TRANSACTION_BIT(DONE))      \
     /* the head of the response was passed on */                                                   \
     X(RESPONDING, TRANSACTION_BIT(DONE))                                                           \
     /* 101: bytes both ways until both sides have ended */                                         \
@@ -65,14 +68,16 @@ struct transaction {
     struct http_stream_user client_user;
     struct http_stream_user upstream_user;
     struct upstream_wish wish;
-    struct transaction_env *env;     /* counted in its n_users */
-    const struct http_port *port;    /* borrowed; of the client's connection */
-    struct http_stream *client;      /* release() owed */
-    struct http_stream *upstream;    /* release() owed; NULL: none */
-    const struct http_head *request; /* the client stream's, until its release */
-    struct http_head out;            /* what the backends are sent; in the client stream's arena */
-    struct iobuf held;               /* what the client sent too early to be passed on; owned */
-    struct http_fields trailers;     /* likewise, of the request */
+    struct net_vc_proof proof;          /* PROVING: linked */
+    const struct backend_conf *backend; /* that the route leads to */
+    struct transaction_env *env;        /* counted in its n_users */
+    const struct http_port *port;       /* borrowed; of the client's connection */
+    struct http_stream *client;         /* release() owed */
+    struct http_stream *upstream;       /* release() owed; NULL: none */
+    const struct http_head *request;    /* the client stream's, until its release */
+    struct http_head out;        /* what the backends are sent; in the client stream's arena */
+    struct iobuf held;           /* what the client sent too early to be passed on; owned */
+    struct http_fields trailers; /* likewise, of the request */
     struct view request_id;
     struct forwarding forwarding; /* its identity: owned reference */
     const char *tls_version;      /* NULL: none */
@@ -94,6 +99,7 @@ struct transaction {
     bool upstream_failed; /* only release() is allowed */
     bool client_paused, upstream_paused;
     bool body_forwarded; /* some of the request's body, so it cannot be sent again */
+    bool sent_early;     /* we said Early-Data: 1, because the client did not */
     bool response_begun; /* any byte of a response was seen, an interim one too */
 };
 
@@ -110,9 +116,16 @@ void transaction_fail(struct transaction *t, enum http_error why);
 /* The backend's stream is of no more use. Harmless without one. */
 void transaction_drop_upstream(struct transaction *t, enum http_error why);
 
+/* ---- transaction_early.c: requests that come before their client's handshake is over ---- */
+/* To the backend now, or when it is over. The request's head may be made anew. */
+void transaction_forward(struct transaction *t);
+/* 425 to what we called early ourselves: asked again when the handshake is over. */
+bool transaction_was_too_early(const struct transaction *t, uint16_t status);
+void transaction_ask_again_proven(struct transaction *t);
+
 /* ---- transaction_upstream.c ---- */
 extern const struct http_stream_user_ops transaction_upstream_ops;
-void transaction_connect(struct transaction *t, const struct backend_conf *backend);
+void transaction_connect(struct transaction *t);
 
 /* ---- transaction_body.c ---- */
 extern const struct http_stream_user_ops transaction_client_ops;

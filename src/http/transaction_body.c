@@ -33,7 +33,7 @@ void transaction_pause_client(struct transaction *t)
 /* May the client send on? What it wants to send through a tunnel waits until there is one. */
 static bool is_receiving(const struct transaction *t)
 {
-    if (t->state == TRANSACTION_CONNECTING)
+    if (t->state == TRANSACTION_CONNECTING || t->state == TRANSACTION_PROVING)
         return false;
     return !t->is_upgrade || t->state == TRANSACTION_TUNNEL;
 }

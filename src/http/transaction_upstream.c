@@ -71,8 +71,9 @@ static void wish_done(struct upstream_wish *w, struct http_stream *s, enum http_
         upstream_failed(t, why);
 }
 
-void transaction_connect(struct transaction *t, const struct backend_conf *backend)
+void transaction_connect(struct transaction *t)
 {
+    const struct backend_conf *backend = t->backend;
     uint32_t tries = backend->retries + backend->n_servers - 1;
 
     t->tries_left = (uint16_t)(tries < MAX_TRIES_MORE ? tries : MAX_TRIES_MORE);
@@ -209,6 +210,10 @@ static void on_head(struct http_stream_user *u, struct http_stream *s,
     enum http_error error;
 
     (void)s;
+    if (transaction_was_too_early(t, response->status)) {
+        transaction_ask_again_proven(t);
+        return;
+    }
     t->response_begun = true;
     if (tunnel)
         error = begin_tunnel(t, response);

@@ -57,7 +57,10 @@ static void active_due(struct timer *t)
 
     METRIC_INC(net_timeouts_active);
     vc->active_deadline_ms = 0;
-    expired(vc, VC_EVENT_ACTIVE_TIMEOUT, SP_ACTIVE_TIMEOUT);
+    if (net_vc_is_early(vc)) /* it is used, and its handshake is not over in time */
+        expired(vc, VC_EVENT_ERROR, SP_TLS_TIMEOUT);
+    else
+        expired(vc, VC_EVENT_ACTIVE_TIMEOUT, SP_ACTIVE_TIMEOUT);
 }
 
 void inactivity_cop_init(struct net_vconnection *vc)

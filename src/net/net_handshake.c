@@ -71,7 +71,8 @@ static void set_open(struct net_vconnection *vc)
     vc->phase = VC_OPEN;
     list_remove(&vc->read.ready_link);
     list_remove(&vc->write.ready_link);
-    net_vc_set_active_timeout(vc, 0);
+    if (vc->early == NULL) /* else it still has to come to its end in time */
+        net_vc_set_active_timeout(vc, 0);
     inactivity_cop_stamp(vc);
 }
 

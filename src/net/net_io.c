@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* A read grows from one small block to several large ones while reads come back full. */
 static const size_t read_sizes[] = {IOBUF_SMALL_BYTES, IOBUF_LARGE_BYTES, 2 * IOBUF_LARGE_BYTES,
@@ -190,7 +191,24 @@ static size_t read_room(const struct net_vconnection *vc)
     return min_size(room, read_sizes[vc->read_size]);
 }
 
-void net_vc_read_step(struct net_vconnection *vc)
+/* Whoever waited for the handshake hears that it is over. They may close the connection, whose
+ * memory stays for the turn. */
+static void tell_proof(struct net_vconnection *vc)
+{
+    struct net_vc_early *early = vc->early;
+    struct list *n;
+
+    vc->early = NULL;
+    net_vc_set_active_timeout(vc, 0);
+    while ((n = list_pop_front(&early->waiting)) != NULL) {
+        struct net_vc_proof *proof = container_of(n, struct net_vc_proof, link);
+
+        proof->proven(proof);
+    }
+    free(early);
+}
+
+static void read_step(struct net_vconnection *vc)
 {
     struct vio *vio = &vc->read.vio;
     struct iovec iov[READ_MAX_IOV];
@@ -236,6 +254,13 @@ void net_vc_read_step(struct net_vconnection *vc)
     case IO_EOF: read_eos(vc); break;
     case IO_ERROR: read_failed(vc, r.err); break;
     }
+}
+
+void net_vc_read_step(struct net_vconnection *vc)
+{
+    read_step(vc);
+    if (vc->early != NULL && vc->early->over && !vc->closed)
+        tell_proof(vc);
 }
 
 /* False: the connection waits or has failed. */

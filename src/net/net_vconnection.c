@@ -44,6 +44,7 @@ void net_vc_init(struct net_vconnection *vc, const struct net_vc_ops *ops, struc
 void net_vc_fini(struct net_vconnection *vc)
 {
     SP_ASSERT(vc->fd == -1);
+    free(vc->early);
     if (vc->accept != NULL) {
         atomic_fetch_sub_explicit(&vc->accept->connections, 1, memory_order_relaxed);
         net_accept_unref(vc->accept);

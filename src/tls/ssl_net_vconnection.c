@@ -5,6 +5,7 @@
 #include "ssl_net_accept.h"
 #include "ssl_port_internal.h"
 #include "tls_disposal.h"
+#include "tls_early.h"
 #include "tls_error.h"
 #include "tls_thread.h"
 
@@ -133,6 +134,26 @@ static struct io_result read_pieces(struct tls_thread *t, const struct iovec *io
     return r;
 }
 
+static void ssl_net_vc_shutdown_write(struct net_vconnection *base);
+
+/* While the handshake is not over, its data come first. */
+static struct io_result read_step(struct tls_thread *t, const struct iovec *iov, int n_iov)
+{
+    struct ssl_net_vconnection *vc = t->vc;
+    struct io_result r;
+    size_t n = 0;
+
+    if (vc->hs == NULL)
+        return read_pieces(t, iov, n_iov);
+    r = tls_early_read(t, iov, n_iov, &n);
+    if (r.status != IO_OK)
+        return stop_after(vc, r, n);
+    if (n == 0 && vc->hs == NULL)
+        return read_pieces(t, iov, n_iov);
+    r.n = n;
+    return r;
+}
+
 static struct io_result ssl_net_vc_recv(struct net_vconnection *base, const struct iovec *iov,
                                         int n_iov)
 {
@@ -147,10 +168,13 @@ static struct io_result ssl_net_vc_recv(struct net_vconnection *base, const stru
     t = tls_step_begin(vc, total_of(iov, n_iov));
     if (t == NULL)
         return IO_RESULT_ERROR(SP_NOMEM);
-    r = read_pieces(t, iov, n_iov);
+    r = read_step(t, iov, n_iov);
     if (r.status == IO_OK)
         earn_key_updates(vc, r.n);
-    return tls_step_end(t, r);
+    r = tls_step_end(t, r);
+    if (vc->shutdown_waits && vc->hs == NULL)
+        ssl_net_vc_shutdown_write(base);
+    return r;
 }
 
 /* Where a send stands in its pieces. */
@@ -197,6 +221,14 @@ static struct view next_payload(struct cursor c, size_t limit, uint8_t *room)
     return (struct view){(const char *)room, n};
 }
 
+/* Before the client's Finished (RFC 8446 2: the server may send then) it is another call. */
+static int write_record(struct ssl_net_vconnection *vc, struct view payload, size_t *n)
+{
+    if (vc->hs != NULL)
+        return SSL_write_early_data(vc->ssl, payload.p, payload.len, n);
+    return SSL_write_ex(vc->ssl, payload.p, payload.len, n);
+}
+
 /* Records are made until the pieces are used up or the socket is full. One batch at most is
  * encrypted ahead of the socket. */
 static struct io_result write_pieces(struct tls_thread *t, struct cursor c, size_t total)
@@ -212,7 +244,7 @@ static struct io_result write_pieces(struct tls_thread *t, struct cursor c, size
         if (!tls_out_has_room(t) && (tls_out_flush(t) != SP_OK || tls_out_left(t) > 0))
             break;
         payload = next_payload(c, limit, t->gather);
-        if (SSL_write_ex(vc->ssl, payload.p, payload.len, &n) != 1)
+        if (write_record(vc, payload, &n) != 1)
             return r.n == 0 ? failed(t) : r;
         cursor_advance(&c, n);
         r.n += n;
@@ -284,7 +316,8 @@ static bool ssl_net_vc_pending(const struct net_vconnection *base)
 {
     const struct ssl_net_vconnection *vc = ssl_net_vc_of_const(base);
 
-    return vc->in.data != NULL || vc->end_waits || (vc->ssl != NULL && SSL_pending(vc->ssl) > 0);
+    return vc->in.data != NULL || vc->end_waits || (vc->hs != NULL && vc->hs->early.data != NULL) ||
+           (vc->ssl != NULL && SSL_pending(vc->ssl) > 0);
 }
 
 /* It has said its last word and ended its stream: nobody reads ours. */
@@ -301,7 +334,7 @@ static void send_close_notify(struct ssl_net_vconnection *vc)
 {
     struct tls_thread *t;
 
-    if (vc->broken != SP_OK || vc->ssl == NULL ||
+    if (vc->broken != SP_OK || vc->ssl == NULL || vc->hs != NULL ||
         (SSL_get_shutdown(vc->ssl) & SSL_SENT_SHUTDOWN) != 0)
         return;
     t = tls_step_begin(vc, 0);
@@ -317,6 +350,9 @@ static void ssl_net_vc_shutdown_write(struct net_vconnection *base)
 {
     struct ssl_net_vconnection *vc = ssl_net_vc_of(base);
 
+    vc->shutdown_waits = vc->hs != NULL && vc->broken == SP_OK; /* close_notify comes after it */
+    if (vc->shutdown_waits)
+        return;
     send_close_notify(vc);
     vc->fin_when_flushed = true;
     if (vc->out.data == NULL || vc->broken != SP_OK)
@@ -347,7 +383,9 @@ static void ssl_net_vc_close(struct net_vconnection *base, enum vc_close how)
             let_alert_arrive(vc);
         return;
     }
-    if (how == VC_CLOSE_CLEAN && !peer_has_left(vc))
+    if (vc->hs != NULL)
+        tls_handshake_abandon(vc, base->err);
+    else if (how == VC_CLOSE_CLEAN && !peer_has_left(vc))
         send_close_notify(vc);
 }
 
@@ -375,6 +413,7 @@ static bool ssl_net_vc_tls_info(const struct net_vconnection *base, struct tls_i
         .alpn = {(const char *)alpn, alpn_len},
         .bundle = tls_label_view(vc->bundle),
         .resumed = vc->resumed,
+        .early = vc->hs != NULL,
         .handshake_us = vc->handshake_us,
         .wait_us = vc->wait_us,
     };

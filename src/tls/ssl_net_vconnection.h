@@ -50,6 +50,7 @@ struct ssl_net_vconnection {
     bool handshake_counted; /* its failure was counted and logged */
     bool resumed;
     bool out_may_wait;     /* `out` are session tickets: they leave with the first response */
+    bool shutdown_waits;   /* shutdown_write was called before the handshake was over */
     bool fin_when_flushed; /* shutdown(SHUT_WR) waits for `out` */
 };
 

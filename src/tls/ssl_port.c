@@ -1,5 +1,6 @@
 #include "cert_store_internal.h"
 #include "ssl_port_internal.h"
+#include "ticket_register.h"
 #include "tls_context.h"
 #include "tls_error.h"
 
@@ -23,6 +24,11 @@ static enum sp_err port_fill(struct ssl_port *port, const struct ssl_port_option
     port->tickets = tls_tickets_new(options->ticket_keys);
     if (port->tickets == NULL)
         return SP_NOMEM;
+    if (options->conf->early_data.enabled) {
+        port->early = ticket_register_new(options->conf->early_data.max_tickets);
+        if (port->early == NULL)
+            return SP_NOMEM;
+    }
     port->handshake_timeout_ms = options->conf->handshake_timeout_ms;
     port->alpn = options->conf->alpn;
     port->answer_len = options->plain_http_answer.len;
@@ -63,6 +69,7 @@ void ssl_port_unref(struct ssl_port *port)
     cert_store_unref(atomic_load_explicit(&port->store, memory_order_relaxed));
     cert_store_unref(atomic_load_explicit(&port->canary, memory_order_relaxed));
     tls_tickets_free(port->tickets);
+    ticket_register_free(port->early);
     SSL_CTX_free(port->ctx);
     free(port);
 }

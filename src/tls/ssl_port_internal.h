@@ -20,6 +20,7 @@ struct ssl_port {
     atomic_uint_least64_t policy;        /* of `store`: cert_store_policy() */
     SSL_CTX *ctx;                        /* owned */
     struct tls_tickets *tickets;         /* owned */
+    struct ticket_register *early;       /* owned; NULL: no early data */
     uint32_t handshake_timeout_ms;
     uint32_t alpn; /* ALPN_* bits */
     size_t answer_len;

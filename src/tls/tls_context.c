@@ -3,6 +3,7 @@
 #include "tls_client_auth.h"
 #include "tls_client_hello.h"
 #include "tls_client_role.h"
+#include "tls_early.h"
 #include "tls_server_tickets.h"
 
 #include <sallyport/base/log.h>
@@ -57,6 +58,18 @@ static bool set_policy(SSL_CTX *ctx, enum tls_preset preset)
            SSL_CTX_set_cipher_list(ctx, SUITES_12) == 1 && set_groups(ctx);
 }
 
+/* OpenSSL's own protection against replays would make tickets that it remembers. */
+static bool set_early_data(SSL_CTX *ctx, const struct early_data_conf *conf)
+{
+    if (!conf->enabled)
+        return SSL_CTX_set_session_ticket_cb(ctx, NULL, tls_on_ticket, NULL) == 1;
+    (void)SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
+    SSL_CTX_set_allow_early_data_cb(ctx, tls_on_early_data, NULL);
+    return SSL_CTX_set_max_early_data(ctx, conf->max_bytes) == 1 &&
+           SSL_CTX_set_recv_max_early_data(ctx, conf->max_bytes) == 1 &&
+           SSL_CTX_set_session_ticket_cb(ctx, tls_on_ticket_made, tls_on_ticket, NULL) == 1;
+}
+
 /* Stateless: the server remembers nothing, so there is no cache to fill or to share. One ticket a
  * handshake instead of OpenSSL's two: each is sealed, sent and mostly thrown away. */
 static bool set_resumption(SSL_CTX *ctx, const struct tls_port_conf *conf)
@@ -69,7 +82,7 @@ static bool set_resumption(SSL_CTX *ctx, const struct tls_port_conf *conf)
     (void)SSL_CTX_set_timeout(ctx, (long)conf->ticket_lifetime_s);
     return SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_on_ticket_key) == 1 &&
-           SSL_CTX_set_session_ticket_cb(ctx, NULL, tls_on_ticket, NULL) == 1;
+           set_early_data(ctx, &conf->early_data);
 }
 
 static void set_callbacks(SSL_CTX *ctx)

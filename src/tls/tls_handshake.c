@@ -1,6 +1,7 @@
 #include "tls_handshake.h"
 
 #include "cert_bundle.h"
+#include "tls_early.h"
 #include "tls_error.h"
 #include "tls_role.h"
 #include "tls_server_role.h"
@@ -54,6 +55,7 @@ void tls_handshake_free(struct tls_handshake *hs)
     client_identity_unref(hs->identity); /* before the store, which has the trust */
     cert_store_unref(hs->store);
     free(hs->certificate);
+    tls_spill_clear(&hs->early);
     free(hs->hello);
     free(hs);
 }
@@ -88,14 +90,29 @@ static struct io_result negotiated(struct tls_handshake *hs)
     return (struct io_result){.status = IO_OK};
 }
 
+enum progress { STOPPED, OVER, USABLE_EARLY, OUT_OF_MEMORY };
+
+static enum progress work(struct tls_handshake *hs, struct tls_thread *t)
+{
+    if (hs->looks_for_early) {
+        switch (tls_early_look(hs, t)) {
+        case TLS_EARLY_OVER: break;
+        case TLS_EARLY_USABLE: return USABLE_EARLY;
+        case TLS_EARLY_STOPPED: return STOPPED;
+        case TLS_EARLY_NOMEM: return OUT_OF_MEMORY;
+        }
+    }
+    return SSL_do_handshake(hs->vc->ssl) == 1 ? OVER : STOPPED;
+}
+
 /* All that costs arithmetic. Asking for the thread's own time is a system call. */
-static bool do_handshake(struct tls_handshake *hs)
+static enum progress do_handshake(struct tls_handshake *hs, struct tls_thread *t)
 {
     int64_t began_ns = clock_thread_cpu_ns();
-    bool is_over = SSL_do_handshake(hs->vc->ssl) == 1;
+    enum progress progress = work(hs, t);
 
     hs->spent_ns += clock_thread_cpu_ns() - began_ns;
-    return is_over;
+    return progress;
 }
 
 static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t)
@@ -106,8 +123,12 @@ static struct io_result negotiate(struct tls_handshake *hs, struct tls_thread *t
 
     if (vc->ssl == NULL && !ssl_start(hs, t))
         return tls_hs_fail(hs, tls_error_take().err == SP_NOMEM ? SP_NOMEM : SP_TLS_INTERNAL);
-    if (do_handshake(hs))
-        return negotiated(hs);
+    switch (do_handshake(hs, t)) {
+    case OVER: return negotiated(hs);
+    case USABLE_EARLY: tls_hs_enter(hs, TLS_HS_FLUSH); return (struct io_result){.status = IO_OK};
+    case OUT_OF_MEMORY: return tls_hs_fail(hs, SP_NOMEM);
+    case STOPPED: break;
+    }
     r = tls_result(t, &reason);
     if (r.status == IO_WANT_READ || r.status == IO_WANT_WRITE)
         return r;
@@ -130,7 +151,7 @@ static struct io_result done(struct tls_handshake *hs, const struct tls_thread *
  */
 static struct io_result flush(struct tls_handshake *hs, struct tls_thread *t)
 {
-    if (hs->vc->role->last_flight_waits(hs->vc)) {
+    if (hs->vc->super.early == NULL && hs->vc->role->last_flight_waits(hs->vc)) {
         t->keep_out = hs->vc->out_may_wait = true;
         return done(hs, t);
     }
@@ -174,7 +195,7 @@ void tls_handshake_abandon(struct ssl_net_vconnection *vc, enum sp_err err)
 }
 
 /* Nothing of the handshake stays: neither its own memory, nor the certificates that it needed. */
-static void finish(struct ssl_net_vconnection *vc)
+void tls_handshake_finish(struct ssl_net_vconnection *vc)
 {
     struct tls_handshake *hs = vc->hs;
 
@@ -199,8 +220,10 @@ struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc)
         return IO_RESULT_ERROR(SP_NOMEM);
     r = run(vc->hs, t);
     r = tls_step_end(t, r);
-    if (r.status == IO_OK)
-        finish(vc);
+    if (r.status == IO_OK && vc->super.early != NULL)
+        tls_early_begin(vc); /* and the rest comes later */
+    else if (r.status == IO_OK)
+        tls_handshake_finish(vc);
     else if (r.status == IO_ERROR)
         tls_handshake_abandon(vc, r.err);
     else if (r.status == IO_WANT_READ && tls_spill_left(&vc->out) > 0)

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "ticket_keys_internal.h"
+#include "tls_spill.h"
 
 #include <sallyport/net/io_result.h>
 
@@ -60,7 +61,10 @@ struct tls_handshake {
     int alert_sent;     /* AlertDescription; -1: none */
     int alert_received;
     enum ticket_use ticket; /* the key of the ticket that is being opened */
+    struct tls_spill early; /* early data that was received, for the connection's first reader */
     int64_t spent_ns;       /* CPU time of its steps so far */
+    bool looks_for_early;   /* early data may be there, or more of it */
+    bool early_judged;      /* OpenSSL asked about it */
     bool got_bytes;         /* from the peer */
     uint8_t text_len;
     char text[255]; /* for the log, peer bytes: the name that a client asks for; the subject of a
@@ -71,6 +75,8 @@ struct tls_handshake {
 struct io_result tls_handshake_advance(struct ssl_net_vconnection *vc);
 /* The connection closes in VC_HANDSHAKE: counts and logs the failure, unless that was done. */
 void tls_handshake_abandon(struct ssl_net_vconnection *vc, enum sp_err err);
+/* It is over: counted, and nothing of it stays. */
+void tls_handshake_finish(struct ssl_net_vconnection *vc);
 void tls_handshake_free(struct tls_handshake *hs); /* NULL is accepted */
 
 /* For the steps. */

@@ -6,6 +6,7 @@
 #include "handshake_log_internal.h"
 #include "ssl_port_internal.h"
 #include "tls_client_auth.h"
+#include "tls_early.h"
 #include "tls_first_bytes.h"
 #include "tls_hello_kind.h"
 #include "tls_role.h"
@@ -154,6 +155,7 @@ static SSL *server_ssl_new(struct tls_handshake *hs)
     METRIC_OBSERVE(tls_handshake_wait_ms, vc->wait_us / 1000);
     SSL_set_accept_state(ssl);
     hs->store = ssl_port_store(vc->port);
+    hs->looks_for_early = vc->port->early != NULL;
     return ssl;
 }
 
@@ -167,12 +169,14 @@ static enum sp_err server_judge(struct tls_handshake *hs)
  * goes on for days. */
 static void server_finish(struct tls_handshake *hs)
 {
-    hs->vc->bundle = tls_label_ref(hs->bundle->name);
+    if (hs->vc->bundle == NULL) /* else it was used early */
+        hs->vc->bundle = tls_label_ref(hs->bundle->name);
     (void)SSL_set_tlsext_status_ocsp_resp(hs->vc->ssl, NULL, 0); /* the staple goes, too */
     hs->vc->policy = client_trust_policy(hs->trust);
     hs->vc->identity = client_identity_ref(hs->identity);
     tls_client_auth_end(hs);
     cert_bundle_count(hs->bundle, true);
+    tls_early_count(hs);
     tls_server_count(hs->vc);
 }
 

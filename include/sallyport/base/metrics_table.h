@@ -66,6 +66,14 @@
     X(tls_certificates_verified,   "handshakes",  "completed with a certificate of the client")    \
     X(tls_certificate_chains_omitted, "handshakes", "chains that backends were not told: too long") \
     X(tls_certificate_tickets_refused, "tickets", "not resumed: the client's certificate, an authority or a revocation list is out of date") \
+    X(tls_early_accepted,          "handshakes",  "connections used before their handshake was over (early data)") \
+    X(tls_early_bytes,             "bytes",       "early data received")                           \
+    X(tls_early_refused_used,      "handshakes",  "early data refused: the ticket was used for it before") \
+    X(tls_early_refused_forgotten, "handshakes",  "early data refused: too many tickets were given out since") \
+    X(tls_early_refused_foreign,   "handshakes",  "early data refused: the ticket is of another process or port") \
+    X(tls_early_refused_stale,     "handshakes",  "early data refused: the ticket's age is not what the client says, or name or protocol is another") \
+    X(tls_early_refused_not_resumed, "handshakes", "early data refused: the ticket was not good for resuming") \
+    X(tls_early_refused_client_auth, "handshakes", "early data refused: the client is asked for a certificate") \
     X(tls_version_1_2,             "handshakes",  "completed with TLS 1.2")                        \
     X(tls_version_1_3,             "handshakes",  "completed with TLS 1.3")                        \
     X(tls_cipher_aes_128_gcm,      "handshakes",  "completed with AES-128-GCM")                    \
@@ -110,6 +118,9 @@
     X(tls_renegotiations,          "requests",    "renegotiations that were refused")              \
     X(tls_key_update_floods,       "connections", "closed for too many KeyUpdates")                \
     X(tls_migrations,              "connections", "connections handed from ET_SSL to ET_NET")      \
+    X(http_early_requests,         "requests",    "sent to backends with Early-Data: 1")           \
+    X(http_early_waited,           "requests",    "that came as early data and waited for the handshake") \
+    X(http_early_retried,          "requests",    "sent again after the handshake: the backend said 425") \
     X(http_requests,               "requests",    "requests whose head was read")                  \
     X(http_misdirected,            "requests",    "421: for a name whose rules for client certificates are not those of the connection") \
     X(http_responses_2xx,          "responses",   "final responses 200 to 299, and 101")           \

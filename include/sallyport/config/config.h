@@ -60,7 +60,7 @@ struct cert_conf {
 /* What holds for the certificates of all bundles. */
 struct certificates_conf {
     uint32_t warn_before_days; /* what a bundle starts from */
-    bool watch; /* files that change are taken over by themselves */
+    bool watch;                /* files that change are taken over by themselves */
     struct ocsp_conf ocsp;
 };
 
@@ -81,6 +81,13 @@ enum tls_preset { TLS_PRESET_INTERMEDIATE, TLS_PRESET_MODERN };
 #define ALPN_HTTP11 0x1U
 #define ALPN_H2     0x2U
 
+/* Requests before the client's handshake is over (RFC 8446 2.3, RFC 8470). */
+struct early_data_conf {
+    bool enabled;
+    uint32_t max_bytes;   /* of a connection */
+    uint32_t max_tickets; /* that are known to be used or not; older ones are refused */
+};
+
 struct tls_port_conf {
     const struct bundle_conf **bundles; /* in order; n_bundles >= 1 on a TLS port */
     uint32_t n_bundles;
@@ -91,9 +98,10 @@ struct tls_port_conf {
     bool session_tickets;
     uint32_t ticket_lifetime_s;
     /* Where the keys that seal tickets come from; both empty: random ones, in memory only. */
-    struct view ticket_secret_file;      /* derived from it and the time */
-    struct view ticket_key_file;         /* listed in it; not with the other one */
-    struct view ticket_label;            /* keys derived for another one are other keys */
+    struct view ticket_secret_file; /* derived from it and the time */
+    struct view ticket_key_file;    /* listed in it; not with the other one */
+    struct view ticket_label;       /* keys derived for another one are other keys */
+    struct early_data_conf early_data;
     uint32_t handshake_timeout_ms;       /* accept to the client's Finished */
     struct client_auth_conf client_auth; /* of bundles that have none of their own */
 };

@@ -89,6 +89,18 @@ struct net_state {
     bool triggered;         /* the socket is ready as far as we know */
 };
 
+/* Of a connection that is used before its handshake is over: what it received may be sent again by
+ * anybody who recorded it, so whoever acts on it says so or waits. */
+struct net_vc_early {
+    struct list waiting; /* struct net_vc_proof */
+    bool over;           /* the transport has found that the handshake is over */
+};
+/* Told once, from the loop, when it is; unlinked before. Not told when the connection ends. */
+struct net_vc_proof {
+    struct list link; /* initialised; whoever waits no longer removes it */
+    void (*proven)(struct net_vc_proof *proof);
+};
+
 enum vc_phase { VC_CONNECTING, VC_HANDSHAKE, VC_OPEN };
 /* Which of its handler's queues an open client connection stands on. */
 enum vc_queue { VC_QUEUE_NONE, VC_QUEUE_ACTIVE, VC_QUEUE_KEEP_ALIVE };
@@ -107,6 +119,7 @@ struct net_vconnection {
     struct list queue_link;      /* on nh->keep_alive or nh->active; oldest first */
     struct list closed_link;     /* on nh->closed once closed */
     struct inbox_item move;      /* the way to another thread */
+    struct net_vc_early *early;  /* owned; NULL: the handshake is over, or there is none */
     struct timer inactivity_timer;
     struct timer active_timer;
     int64_t inactivity_ms;      /* 0: none */
@@ -179,6 +192,16 @@ const union ip_endpoint *net_vc_local(struct net_vconnection *vc);
 static inline bool net_vc_tls_info(const struct net_vconnection *vc, struct tls_info *out)
 {
     return vc->ops->tls_info(vc, out);
+}
+/* May what was received be a copy? Until the handshake is over. */
+static inline bool net_vc_is_early(const struct net_vconnection *vc)
+{
+    return vc->early != NULL && !vc->early->over;
+}
+/* Only while it is early. */
+static inline void net_vc_wait_proof(struct net_vconnection *vc, struct net_vc_proof *proof)
+{
+    list_push_back(&vc->early->waiting, &proof->link);
 }
 static inline struct client_identity *net_vc_identity(const struct net_vconnection *vc)
 {

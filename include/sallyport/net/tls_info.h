@@ -14,6 +14,7 @@ struct tls_info {
     struct view alpn;    /* "http/1.1", "h2"; empty: none; likewise */
     struct view bundle;  /* the bundle that served it; likewise */
     bool resumed;
+    bool early;            /* used before the handshake is over */
     uint32_t handshake_us; /* CPU time of the handshake steps */
     uint32_t wait_us;      /* accept to the first step */
 };

@@ -165,6 +165,8 @@ static const struct wrong wrongs[] = {
      ":1:84: /ports/443/ticket_key_file: tickets have the keys of this file, or those of \"ticket_secret_file\": not both"},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"session_tickets\": false, \"ticket_key_file\": \"k\"}}, " BUNDLE ", " ROUTE "}",
      ":1:83: /ports/443/ticket_key_file: is of no use with \"session_tickets\": false"},
+    {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"session_tickets\": false, \"early_data\": true}}, " BUNDLE ", " ROUTE "}",
+     ":1:78: /ports/443/early_data: is of no use with \"session_tickets\": false"},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"ticket_label\": \"x\"}}, " BUNDLE ", " ROUTE "}",
      ":1:54: /ports/443/ticket_label: is only for keys that are derived: needs \"ticket_secret_file\" beside it"},
     {"{\"ports\": {\"443\": {\"bundles\": [\"a\"], \"ticket_lifetime_s\": 604801}}, " BUNDLE ", " ROUTE "}",
