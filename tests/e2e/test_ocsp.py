@@ -281,3 +281,20 @@ def test_certs_list_shows_how_old_it_is(start, authority, responder):
     assert shown.returncode == 0 and "missing" not in shown.stdout, shown
     assert subprocess.run(["ls", proxy.config_path.with_suffix(".ocsp")], check=True,
                           capture_output=True).stdout
+
+
+def test_a_file_that_changes_is_taken_without_being_asked(start, authority):
+    file = authority.folder / "site.der"
+    certs = [{**authority.leaf("watched"), "ocsp": str(file)}]
+    file.write_bytes(authority.response("watched", minutes=5))
+    proxy = run(start, certs, {"fetch": False})
+    assert stapled(proxy.https, authority) == "good"
+    before = proxy.control.ask("/metrics").body
+    file.write_bytes(authority.response("watched", minutes=90))
+
+    def changed():
+        name = b"sallyport_ocsp_next_update_seconds{"
+        line = [x for x in proxy.control.ask("/metrics").body.splitlines() if x.startswith(name)]
+        return line and line[0] not in before.splitlines()
+    wait_until(changed, 20, "the new response")
+    assert stapled(proxy.https, authority) == "good"
