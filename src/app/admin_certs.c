@@ -56,9 +56,15 @@ static void write_staple(struct json_writer *j, struct ocsp_slot *slot, int64_t 
     json_end(j);
 }
 
+struct now {
+    int64_t now_s;
+    uint32_t warn_before_days; /* of the bundle */
+};
+
 static void write_certificate(struct json_writer *j, const struct cert_bundle *bundle, uint32_t i,
-                              int64_t now_s)
+                              const struct now *now)
 {
+    int64_t now_s = now->now_s;
     struct cert_info info;
 
     cert_bundle_describe(bundle, i, &info);
@@ -69,13 +75,17 @@ static void write_certificate(struct json_writer *j, const struct cert_bundle *b
     json_time(j, "not_before", info.not_before_s * 1000);
     json_signed(j, "days_left", days_until(info.not_after_s, now_s));
     json_bool(j, "expired", info.not_after_s <= now_s);
+    json_bool(j, "expires_soon",
+              info.not_after_s > now_s &&
+                  days_until(info.not_after_s, now_s) < (int64_t)now->warn_before_days);
     write_staple(j, cert_bundle_ocsp(bundle, i), now_s);
     json_end(j);
 }
 
 /* ---- The list ---- */
 
-static void write_bundle(struct json_writer *j, const struct cert_bundle *bundle, int64_t now_s)
+static void write_bundle(struct json_writer *j, const struct cert_bundle *bundle,
+                         const struct now *now)
 {
     struct cert_bundle_use use = cert_bundle_use(bundle);
 
@@ -87,7 +97,7 @@ static void write_bundle(struct json_writer *j, const struct cert_bundle *bundle
     json_end(j);
     json_array(j, "certificates");
     for (uint32_t i = 0; i < cert_bundle_n_certs(bundle); i++)
-        write_certificate(j, bundle, i, now_s);
+        write_certificate(j, bundle, i, now);
     json_end(j);
     json_number(j, "handshakes", use.handshakes);
     json_number(j, "failed", use.failed);
@@ -96,19 +106,29 @@ static void write_bundle(struct json_writer *j, const struct cert_bundle *bundle
     json_end(j);
 }
 
+/* The set of a moment and the configuration that it is of: both have the same order. */
 static void get_certs(const struct admin_request *rq, struct admin_answer *a)
 {
-    struct cert_set *set = server_certificates(rq->server);
-    int64_t now_s = clock_wall_ms() / 1000;
+    struct server *s = rq->server;
+    struct now now = {.now_s = clock_wall_ms() / 1000};
+    struct config *config;
+    struct cert_set *set;
 
+    server_lock(s);
+    config = config_ref(s->config);
+    set = cert_set_ref(s->certs);
+    server_unlock(s);
     json_object(&a->json, NULL);
-    json_time(&a->json, "time", now_s * 1000);
+    json_time(&a->json, "time", now.now_s * 1000);
     json_array(&a->json, "bundles");
-    for (uint32_t i = 0; i < cert_set_n(set); i++)
-        write_bundle(&a->json, cert_set_at(set, i), now_s);
+    for (uint32_t i = 0; i < cert_set_n(set); i++) {
+        now.warn_before_days = config->bundles[i].warn_before_days;
+        write_bundle(&a->json, cert_set_at(set, i), &now);
+    }
     json_end(&a->json);
     json_end(&a->json);
     cert_set_unref(set);
+    config_unref(config);
 }
 
 /* ---- Routes ---- */

@@ -1,5 +1,7 @@
 /* Every metric in the text format that Prometheus reads (version 0.0.4): from the rows of
  * metrics_table.h, and what is known of the process, its connections, backends and staples. */
+#include "admin_metrics.h"
+
 #include "admin_route.h"
 #include "process_stats.h"
 #include "server_internal.h"
@@ -10,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void put_help(FILE *out, const char *name, const char *type, const char *help)
+void admin_metrics_help(FILE *out, const char *name, const char *type, const char *help)
 {
     (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -43,7 +45,7 @@ static void put_row(FILE *out, const struct metrics *sum, const struct metric_ro
 
     (void)snprintf(name, sizeof(name), "sallyport_%s%s", row->name,
                    row->type == METRIC_COUNTER ? "_total" : "");
-    put_help(out, name, types[row->type], row->help);
+    admin_metrics_help(out, name, types[row->type], row->help);
     if (row->type == METRIC_HISTOGRAM)
         put_histogram(out, name, metric_histogram_of(sum, row));
     else
@@ -67,7 +69,7 @@ static void put_rows(FILE *out)
 static void put_number(FILE *out, const char *name, const char *type, const char *help,
                        double value)
 {
-    put_help(out, name, type, help);
+    admin_metrics_help(out, name, type, help);
     (void)fprintf(out, "%s %.17g\n", name, value);
 }
 
@@ -76,7 +78,7 @@ static void put_process(FILE *out, const struct server *s)
     struct process_stats p;
 
     process_stats_read(&p);
-    put_help(out, "sallyport_build_info", "gauge", "the version, as a label");
+    admin_metrics_help(out, "sallyport_build_info", "gauge", "the version, as a label");
     (void)fprintf(out, "sallyport_build_info{version=\"%s\"} 1\n", SALLYPORT_VERSION);
     put_number(out, "process_start_time_seconds", "gauge", "when it started, since the epoch",
                (double)s->started_wall_ms / 1000);
@@ -94,17 +96,17 @@ static void put_connections(FILE *out, const struct server *s)
 {
     struct net_throttle_state now = net_throttle_state(s->core->throttle);
 
-    put_help(out, "sallyport_connections", "gauge", "open connections");
+    admin_metrics_help(out, "sallyport_connections", "gauge", "open connections");
     (void)fprintf(out, "sallyport_connections{side=\"client\"} %u\n", now.connections);
     (void)fprintf(out, "sallyport_connections{side=\"server\"} %u\n", now.outgoing);
-    put_help(out, "sallyport_connections_max", "gauge", "as many as there may be");
+    admin_metrics_help(out, "sallyport_connections_max", "gauge", "as many as there may be");
     (void)fprintf(out, "sallyport_connections_max{side=\"client\"} %u\n", now.max_connections);
     (void)fprintf(out, "sallyport_connections_max{side=\"server\"} %u\n", now.max_outgoing);
 }
 
 /* In a label's value a backslash, a quote and a line's end are escaped; what else is allowed in
  * names of the configuration is printable. */
-static void put_label(FILE *out, const char *name, struct view value)
+void admin_metrics_label(FILE *out, const char *name, struct view value)
 {
     (void)fprintf(out, "%s=\"", name);
     for (size_t i = 0; i < value.len; i++) {
@@ -132,15 +134,15 @@ static void put_servers(FILE *out, const struct server *s, const char *name, con
 {
     const struct upstream_set *set = proxy_service_set(&s->service);
 
-    put_help(out, name, "gauge", help);
+    admin_metrics_help(out, name, "gauge", help);
     for (uint32_t b = 0; b < set->config->n_backends; b++) {
         const struct upstream_backend *backend = &set->backends[b];
 
         for (uint32_t i = 0; i < backend->conf->n_servers; i++) {
             (void)fprintf(out, "%s{", name);
-            put_label(out, "backend", backend->conf->name);
+            admin_metrics_label(out, "backend", backend->conf->name);
             (void)putc(',', out);
-            put_label(out, "server", backend->conf->servers[i].name);
+            admin_metrics_label(out, "server", backend->conf->servers[i].name);
             (void)fprintf(out, "} %" PRIu64 "\n", value(backend->servers[i]));
         }
     }
@@ -152,16 +154,17 @@ static void put_staple_totals(FILE *out, const struct server *s)
 {
     struct ocsp_totals totals = ocsp_updater_totals(s->ocsp);
 
-    put_help(out, "sallyport_ocsp_certificates", "gauge",
-             "certificates whose authority can be asked, or that demand a staple");
+    admin_metrics_help(out, "sallyport_ocsp_certificates", "gauge",
+                       "certificates whose authority can be asked, or that demand a staple");
     (void)fprintf(out, "sallyport_ocsp_certificates %u\n", totals.all);
-    put_help(out, "sallyport_ocsp_staples", "gauge", "certificates that have a staple now");
+    admin_metrics_help(out, "sallyport_ocsp_staples", "gauge",
+                       "certificates that have a staple now");
     (void)fprintf(out, "sallyport_ocsp_staples %u\n", totals.good);
-    put_help(out, "sallyport_ocsp_certificates_revoked", "gauge",
-             "certificates that their authority has revoked");
+    admin_metrics_help(out, "sallyport_ocsp_certificates_revoked", "gauge",
+                       "certificates that their authority has revoked");
     (void)fprintf(out, "sallyport_ocsp_certificates_revoked %u\n", totals.revoked);
-    put_help(out, "sallyport_ocsp_must_staple_missing", "gauge",
-             "certificates that demand a staple and have none");
+    admin_metrics_help(out, "sallyport_ocsp_must_staple_missing", "gauge",
+                       "certificates that demand a staple and have none");
     (void)fprintf(out, "sallyport_ocsp_must_staple_missing %u\n", totals.must_staple_missing);
 }
 
@@ -181,7 +184,7 @@ static int64_t next_update_of(const struct ocsp_state *state)
 static void put_staples(FILE *out, const struct server *s, const char *name, const char *help,
                         staple_time time)
 {
-    put_help(out, name, "gauge", help);
+    admin_metrics_help(out, name, "gauge", help);
     for (uint32_t b = 0; b < cert_set_n(s->certs); b++) {
         const struct cert_bundle *bundle = cert_set_at(s->certs, b);
 
@@ -195,7 +198,7 @@ static void put_staples(FILE *out, const struct server *s, const char *name, con
             if (!state.good)
                 continue;
             (void)fprintf(out, "%s{", name);
-            put_label(out, "bundle", cert_bundle_name(bundle));
+            admin_metrics_label(out, "bundle", cert_bundle_name(bundle));
             (void)fprintf(out, ",certificate=\"%u\"} %" PRId64 "\n", i, time(&state) / 1000);
         }
     }
@@ -214,6 +217,7 @@ static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
                 connections_of);
     put_servers(a->out, s, "sallyport_server_failures",
                 "attempts in a row that could not reach a server", failures_of);
+    admin_metrics_certs(a->out, s);
     put_staple_totals(a->out, s);
     put_staples(a->out, s, "sallyport_ocsp_this_update_seconds",
                 "since when the staple holds, since the epoch", this_update_of);

@@ -313,6 +313,47 @@ static void write_backends(struct json_writer *j, const struct server *s)
     json_end(j);
 }
 
+/* ---- Certificates ---- */
+
+static void write_last_reload(struct json_writer *j, const struct cert_results *results)
+{
+    if (results->last_ms == 0)
+        return;
+    json_object(j, "last_reload");
+    json_time(j, "time", results->last_ms);
+    json_string(j, "trigger", cert_trigger_label(results->last_trigger));
+    json_string(j, "result", cert_result_label(results->last_result));
+    json_end(j);
+}
+
+static void write_certificates(struct json_writer *j, const struct server *s)
+{
+    const struct cert_bundle *nearest = NULL;
+    int64_t nearest_s = INT64_MAX, now_s = clock_wall_ms() / 1000;
+    uint32_t n_expired = 0;
+
+    for (uint32_t i = 0; i < cert_set_n(s->certs); i++) {
+        const struct cert_bundle *bundle = cert_set_at(s->certs, i);
+        int64_t at_s = cert_bundle_not_after_s(bundle);
+
+        n_expired += at_s <= now_s;
+        if (at_s < nearest_s)
+            nearest = bundle;
+        nearest_s = at_s < nearest_s ? at_s : nearest_s;
+    }
+    json_object(j, "certificates");
+    json_number(j, "bundles", cert_set_n(s->certs));
+    json_number(j, "expired", n_expired);
+    if (nearest != NULL) {
+        json_object(j, "nearest_expiry");
+        json_text(j, "bundle", cert_bundle_name(nearest));
+        json_time(j, "time", nearest_s * 1000);
+        json_end(j);
+    }
+    write_last_reload(j, &s->cert_results);
+    json_end(j);
+}
+
 /* ---- The whole ---- */
 
 static void write_process(struct json_writer *j, const struct server *s, int64_t uptime_ms)
@@ -356,6 +397,7 @@ static void get_status(const struct admin_request *rq, struct admin_answer *a)
     write_requests(j, uptime_ms);
     write_ports(j, s);
     write_backends(j, s);
+    write_certificates(j, s);
     server_unlock(s);
     write_handshakes(j, s);
     write_threads(j, s, g);

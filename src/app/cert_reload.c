@@ -209,6 +209,19 @@ static void run(struct reloading *r)
         swap(r);
 }
 
+/* What the watch does it counts itself: it tries several times. */
+static void count(const struct reloading *r)
+{
+    static const enum cert_result results[] = {[CERT_RELOAD_DONE] = CERT_RESULT_OK,
+                                               [CERT_RELOAD_PARTLY] = CERT_RESULT_PARTLY,
+                                               [CERT_RELOAD_REFUSED] = CERT_RESULT_REFUSED,
+                                               [CERT_RELOAD_BUSY] = CERT_RESULT_REFUSED,
+                                               [CERT_RELOAD_FAILED] = CERT_RESULT_REFUSED};
+
+    if (!r->options->dry_run && !r->options->by_watch)
+        cert_results_add(r->server, CERT_TRIGGER_COMMAND, results[r->outcome->status]);
+}
+
 void cert_reload(struct server *s, const struct cert_reload_options *options,
                  struct cert_reload_outcome *outcome)
 {
@@ -219,6 +232,7 @@ void cert_reload(struct server *s, const struct cert_reload_options *options,
 
     (void)pthread_mutex_lock(&s->applying);
     run(&r);
+    count(&r);
     server_ocsp_follow(s);
     for (uint32_t i = 0; i < r.n_ports; i++)
         server_port_certs_abandon(&r.ports[i]);

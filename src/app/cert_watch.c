@@ -327,6 +327,19 @@ static void mark_failed(struct cert_watch *w, const struct cert_reload_outcome *
     }
 }
 
+/* Only what came to something: a pair that becomes whole with the next try is one change. */
+static void count(const struct cert_watch *w, const struct cert_reload_outcome *o, bool last)
+{
+    bool changed = o->after != NULL && cert_set_differs(o->after, o->before);
+
+    if (changed && o->status == CERT_RELOAD_DONE)
+        cert_results_add(w->server, CERT_TRIGGER_WATCH, CERT_RESULT_OK);
+    else if (changed)
+        cert_results_add(w->server, CERT_TRIGGER_WATCH, CERT_RESULT_PARTLY);
+    else if (last)
+        cert_results_add(w->server, CERT_TRIGGER_WATCH, CERT_RESULT_REFUSED);
+}
+
 static void settle(struct cert_watch *w, const struct cert_reload_outcome *o)
 {
     bool last;
@@ -339,6 +352,7 @@ static void settle(struct cert_watch *w, const struct cert_reload_outcome *o)
         mark_failed(w, o);
     last = watch_pace_looked(&w->pace, clock_mono_ms(), o->status == CERT_RELOAD_DONE);
     tell_problems(o, last);
+    count(w, o, last);
     if (last || o->status == CERT_RELOAD_DONE)
         forget_marks(w);
 }

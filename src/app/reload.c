@@ -52,5 +52,6 @@ bool server_reload(struct server *s)
         LOG_ERROR(APP, "reload: failed, nothing has changed%s%s", o.why[0] == '\0' ? "" : ": ",
                   o.why);
     managed_outcome_fini(&o);
+    cert_results_add(s, CERT_TRIGGER_SIGNAL, ok ? CERT_RESULT_OK : CERT_RESULT_REFUSED);
     return ok;
 }

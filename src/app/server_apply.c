@@ -346,6 +346,8 @@ void server_apply_commit(struct server_apply *a)
     server_unlock(s);
     server_ocsp_follow(s);
     cert_watch_look_again(s->watch);
+    if (!a->reread_files && cert_set_differs(s->certs, old_certs))
+        cert_results_add(s, CERT_TRIGGER_APPLY, CERT_RESULT_OK);
     if (!server_watch_memory(s))
         LOG_WARN(APP, "memory_ceiling_bytes is not watched: %s", sp_err_text(SP_NOMEM));
     if (s->config->log.levels.len > 0)

@@ -3,6 +3,7 @@
 
 #include "admin_service.h"
 #include "cert_canary.h"
+#include "cert_results.h"
 #include "cert_watch.h"
 #include "managed_config.h"
 #include "server_ocsp.h"
@@ -49,7 +50,8 @@ struct server {
     struct config *config;  /* owned reference */
     struct cert_set *certs; /* owned reference */
     struct ocsp_updater *ocsp;
-    struct cert_watch *watch; /* owned; NULL: it has not been started */
+    struct cert_results cert_results; /* with the lock */
+    struct cert_watch *watch;         /* owned; NULL: it has not been started */
     struct threads_plan plan;
     struct log_sink *log, *access_log; /* NULL: standard error; none */
     struct event_processor *ep;

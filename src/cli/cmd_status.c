@@ -126,6 +126,24 @@ static void show_handshakes(const json_t *s)
     show_waits(json_object_get(h, "dropped_after"), "dropped within");
 }
 
+static void show_certificates(const json_t *s)
+{
+    const json_t *c = json_object_get(s, "certificates");
+    const json_t *nearest = json_object_get(c, "nearest_expiry");
+    const json_t *last = json_object_get(c, "last_reload");
+
+    if (nearest == NULL)
+        return;
+    (void)printf("%-12s %llu bundle%s, %llu expired; the next to expire is %s: %.10s",
+                 "certificates", (unsigned long long)number(c, "bundles"),
+                 number(c, "bundles") == 1 ? "" : "s", (unsigned long long)number(c, "expired"),
+                 text(nearest, "bundle"), text(nearest, "time"));
+    if (last != NULL)
+        (void)printf("; last reload %.19sZ by %s: %s", text(last, "time"), text(last, "trigger"),
+                     text(last, "result"));
+    (void)putchar('\n');
+}
+
 /* ---- Tables ---- */
 
 static void show_ports(const json_t *s)
@@ -220,6 +238,7 @@ static void show(const json_t *s, const json_t *before)
     show_connections(s);
     show_requests(s, before);
     show_handshakes(s);
+    show_certificates(s);
     show_ports(s);
     show_backends(s);
     show_threads(s);

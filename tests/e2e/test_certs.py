@@ -1,11 +1,14 @@
 """sallyport certs: what it lists, what a name gets and why, and what a reload changes and refuses."""
 import json
+import os
+import pty
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from helpers.env import BINARY
+from helpers.env import BINARY, patience
 from helpers.proxy import wait_until
 
 PORT, STRICT = "127.0.0.1:0", "127.0.0.2:0"
@@ -86,6 +89,33 @@ def test_the_first_to_expire_stands_at_the_top(proxy, own):
                                 "LAST", "USED", "HANDSHAKES"]
     assert lines[1].startswith("old.test") and len(lines) == 6
     assert any(line.startswith("alias.test +1  api ") for line in lines)
+
+
+def on_a_terminal(*command, env=None) -> bytes:
+    """What it writes when standard output is a terminal."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, stdout=follower, env={**os.environ, **(env or {})}) as process:
+        os.close(follower)
+        written = b""
+        try:
+            while piece := os.read(leader, 65536):
+                written += piece
+        except OSError:  # the other side has ended
+            pass
+        os.close(leader)
+        assert process.wait(patience(10)) == 0
+    return written
+
+
+def test_what_expires_soon_is_yellow_on_a_terminal_alone(proxy, own):
+    own.leaf("old-rsa", "rsa", ["old.test"], days=3)
+    assert certs_command(proxy, "reload").returncode == 0
+    command = [BINARY, "certs", "list", "--socket", proxy.control.path]
+    shown = on_a_terminal(*command, env={"TERM": "xterm", "NO_COLOR": ""})
+    assert b"\x1b[33mold.test" in shown and b"\x1b[33mshop.test" not in shown
+    assert b"\x1b" not in on_a_terminal(*command, env={"TERM": "xterm", "NO_COLOR": "1"})
+    assert b"\x1b" not in on_a_terminal(*command, env={"TERM": "dumb", "NO_COLOR": ""})
+    assert "\x1b" not in certs_command(proxy, "list").stdout
 
 
 # ---- explain ----
@@ -276,3 +306,64 @@ def test_nobody_there_is_no_usage_error(tmp_path):
     ended = subprocess.run([BINARY, "certs", "list", "-s", tmp_path / "none.sock"],
                            capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and "none.sock" in ended.stderr
+
+
+# ---- Metrics and status ----
+
+def metric(proxy, line) -> float:
+    """The value of one line of GET /metrics; -1: there is none."""
+    for row in proxy.control.ask("/metrics").body.decode().splitlines():
+        if row.startswith(f"{line} "):
+            return float(row.rpartition(" ")[2])
+    return -1
+
+
+def reloads(proxy, trigger, result):
+    return metric(proxy, f'sallyport_certificate_reloads_total{{trigger="{trigger}",result="{result}"}}')
+
+
+def test_metrics_have_expiry_use_and_reloads(proxy, own):
+    assert served(proxy, "api.test")
+    expiry = metric(proxy, 'sallyport_certificate_expiry_timestamp_seconds'
+                           '{bundle="api",name="alias.test"}')
+    assert 28 * 86400 < expiry - time.time() < 31 * 86400
+    assert metric(proxy, 'sallyport_certificate_handshakes_total{bundle="api"}') == 1
+    assert metric(proxy, 'sallyport_certificate_handshakes_failed_total{bundle="api"}') == 0
+    assert metric(proxy, "sallyport_certificate_last_reload_timestamp_seconds") == -1
+
+    certs_command(proxy, "reload")
+    certs_command(proxy, "reload", "--dry-run")
+    assert reloads(proxy, "command", "ok") == 1
+    assert metric(proxy, "sallyport_certificate_last_reload_good") == 1
+    assert abs(metric(proxy, "sallyport_certificate_last_reload_timestamp_seconds") - time.time()) < 60
+    break_wild(own)
+    certs_command(proxy, "reload")
+    certs_command(proxy, "reload", "--partial")
+    assert reloads(proxy, "command", "refused") == 1 and reloads(proxy, "command", "partly") == 1
+    assert metric(proxy, "sallyport_certificate_last_reload_good") == 0
+    assert not proxy.reload()
+    assert reloads(proxy, "signal", "refused") == 1 and reloads(proxy, "signal", "ok") == 0
+
+
+def test_what_the_watch_does_is_counted(start, own):
+    start.certs = own
+    proxy = start.proxy(ports={PORT: {"bundles": ["api", "wild"]}})
+    own.leaf("api-ecdsa", "ecdsa", ["api.test", "alias.test"])
+    wait_until(lambda: reloads(proxy, "watch", "ok") == 1, 20, "the reload")
+    assert reloads(proxy, "watch", "refused") == reloads(proxy, "apply", "ok") == 0
+    break_wild(own)
+    wait_until(lambda: reloads(proxy, "watch", "refused") == 1, 30, "giving it up")
+    assert reloads(proxy, "watch", "ok") == 1
+
+
+def test_status_has_the_next_to_expire_and_the_last_reload(proxy, own):
+    own.leaf("old-rsa", "rsa", ["old.test"], days=3)
+    certs_command(proxy, "reload")
+    told = proxy.control.ask("/status").json()["certificates"]
+    assert (told["bundles"], told["expired"]) == (4, 0)
+    assert told["nearest_expiry"]["bundle"] == "old" and told["nearest_expiry"]["time"]
+    assert (told["last_reload"]["trigger"], told["last_reload"]["result"]) == ("command", "ok")
+    shown = subprocess.run([BINARY, "status", "--socket", proxy.control.path], capture_output=True,
+                           text=True, check=True).stdout
+    assert "certificates 4 bundles, 0 expired; the next to expire is old: " in shown
+    assert "by command: ok" in shown
