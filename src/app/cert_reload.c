@@ -15,7 +15,6 @@ struct reloading {
     struct cert_reporter reporter;
     struct server_port_certs *ports; /* owned, in the order of server.ports */
     uint32_t n_ports;
-    bool keys_refused; /* of some port's tickets, in a partial reload */
 };
 
 void cert_reload_outcome_init(struct cert_reload_outcome *o)
@@ -93,7 +92,7 @@ static enum sp_err prepare_port(struct reloading *r, const struct server_port *p
     err = server_port_certs_add_ticket_keys(certs, port, &r->reporter);
     if (err != SP_INVALID || !r->options->partial)
         return err;
-    r->keys_refused = true;
+    r->outcome->keys_refused = true;
     return SP_OK;
 }
 
@@ -198,7 +197,7 @@ static void run(struct reloading *r)
     o->before = cert_set_ref(r->server->certs);
     if (!names_are_known(r) || !read_all(r) || !prepare_ports(r))
         return;
-    o->status = has_failed(o->after) || r->keys_refused ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
+    o->status = has_failed(o->after) || o->keys_refused ? CERT_RELOAD_PARTLY : CERT_RELOAD_DONE;
     if (r->options->dry_run)
         return;
     server_ocsp_prepare(r->server, r->server->config, o->after, &r->reporter);

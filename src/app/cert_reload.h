@@ -42,6 +42,7 @@ struct cert_reload_outcome {
     struct cert_problems problems;   /* warnings too */
     struct cert_set *before, *after; /* owned references; `after` says what changed in it, and is
                                         what would be after a dry run; NULL: refused */
+    bool keys_refused;               /* partial: the keys of some port's tickets are as they were */
     bool swapped;                    /* false: refused, a dry run, or a canary */
     bool tried;                      /* a canary has begun with what changed */
 };

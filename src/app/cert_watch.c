@@ -284,15 +284,17 @@ static void take_events(struct cert_watch *w)
 static void log_problem(const struct cert_problem *p, bool last)
 {
     const char *colon = p->file.len > 0 ? ": " : "";
+    const char *kind = p->port.len > 0 ? "port" : "bundle";
+    struct view name = p->port.len > 0 ? p->port : p->bundle;
 
     if (p->warning)
-        LOG_WARN(TLS, "watch: bundle=" VIEW_FMT " " VIEW_FMT "%s" VIEW_FMT, VIEW_ARG(p->bundle),
+        LOG_WARN(TLS, "watch: %s=" VIEW_FMT " " VIEW_FMT "%s" VIEW_FMT, kind, VIEW_ARG(name),
                  VIEW_ARG(p->file), colon, VIEW_ARG(p->text));
     else if (last)
         LOG_ERROR(TLS,
-                  "watch: bundle=" VIEW_FMT " is not changed, the old one goes on: " VIEW_FMT
+                  "watch: %s=" VIEW_FMT " is not changed, the old one goes on: " VIEW_FMT
                   "%s" VIEW_FMT,
-                  VIEW_ARG(p->bundle), VIEW_ARG(p->file), colon, VIEW_ARG(p->text));
+                  kind, VIEW_ARG(name), VIEW_ARG(p->file), colon, VIEW_ARG(p->text));
 }
 
 static bool has_changed(const struct cert_reload_outcome *o, struct view bundle)
@@ -325,6 +327,7 @@ static void mark_failed(struct cert_watch *w, const struct cert_reload_outcome *
             view_eq(cert_bundle_name(cert_set_at(o->after, i)), name))
             mark(w, i);
     }
+    w->all_dirty = w->all_dirty || o->keys_refused; /* those come with all bundles */
 }
 
 /* Only what came to something: a pair that becomes whole with the next try is one change. */

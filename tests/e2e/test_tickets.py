@@ -19,8 +19,8 @@ def fleet(start):
     """Programs with the same settings for one TLS port."""
     backend = start.backend(answering())
 
-    def make(**port):
-        return start.proxy({"app": [backend.address]},
+    def make(watch=False, **port):
+        return start.proxy({"app": [backend.address]}, certificates={"watch": watch},
                            ports={TLS_PORT: {"bundles": ["shop"], **port}})
     return make
 
@@ -172,6 +172,22 @@ def test_a_bad_key_file_changes_nothing_and_is_explained(fleet, certs, tmp_path)
 
     assert (f"/ports/{TLS_PORT}: {path}: has 159 bytes, expected keys of 80 bytes each"
             in proxy.log())
+    assert resumes(session, proxy, certs, "-tls1_3")
+
+
+def test_a_key_file_is_watched(fleet, certs, tmp_path):
+    path, session = tmp_path / "keys", tmp_path / "session"
+    old, new = os.urandom(80), b"new." + os.urandom(76)
+    proxy = fleet(watch=True, ticket_key_file=write(path, old))
+    s_client(proxy, certs, "-tls1_3", "-sess_out", str(session))
+
+    write(path, new + old)
+
+    proxy.wait_log(rf"ticket_keys=listed seals={b'new.'.hex()}")
+    assert resumes(session, proxy, certs, "-tls1_3")
+    write(path, b"nothing")
+    proxy.wait_log(f"error tls watch: port={TLS_PORT} is not changed, the old one goes on: {path}: "
+                   "line 1: expected 80 bytes in base64", seconds=30)
     assert resumes(session, proxy, certs, "-tls1_3")
 
 
