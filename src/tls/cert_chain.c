@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include <stdio.h>
+#include <string.h>
 
 static int n_of(const struct cert_pair *pair)
 {
@@ -49,22 +50,32 @@ static int issuer_of(const struct cert_pair *pair, int below, uint32_t placed)
     return -1;
 }
 
+/* Appends ", 12". */
+static size_t put_number(char *dst, size_t cap, size_t len, int number)
+{
+    char text[16];
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s%d", len == 0 ? "" : ", ", number);
+
+    if (n >= cap - len)
+        return len;
+    memcpy(dst + len, text, n + 1);
+    return len + n;
+}
+
 bool cert_chain_right_order(const struct cert_pair *pair, int first, char *dst, size_t cap)
 {
-    uint32_t placed = UINT32_C(1) << first;
-    size_t len = (size_t)snprintf(dst, cap, "%d", first + 1);
-    int n = 1;
+    uint32_t placed = 0;
+    size_t len = 0;
+    int n = 0;
 
     _Static_assert(CERT_CHAIN_MAX <= 32, "a bit for each");
-    for (int next = issuer_of(pair, first, placed); next >= 0;
-         next = issuer_of(pair, next, placed)) {
+    for (int next = first; next >= 0; next = issuer_of(pair, next, placed)) {
         placed |= UINT32_C(1) << next;
-        if (len < cap)
-            len += (size_t)snprintf(dst + len, cap - len, ", %d", next + 1);
+        len = put_number(dst, cap, len, next + 1);
         n++;
     }
     ERR_clear_error();
-    return n == n_of(pair) && len < cap;
+    return n == n_of(pair);
 }
 
 /* ---- The order of the file ---- */
@@ -90,7 +101,7 @@ static int same_before(const struct cert_pair *pair, int i)
 static bool report_stranger(const struct cert_pair *pair, int i, struct view file,
                             struct cert_load *load)
 {
-    char name[CERT_WORDS_MAX], below[CERT_WORDS_MAX], issuer[CERT_WORDS_MAX], order[4 * 32];
+    char name[CERT_WORDS_MAX], below[CERT_WORDS_MAX], issuer[CERT_WORDS_MAX], order[CERT_ORDER_MAX];
     int same = same_before(pair, i);
 
     cert_words_subject(at(pair, i), name, sizeof(name));

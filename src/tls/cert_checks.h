@@ -8,9 +8,9 @@
 #include <sallyport/config/config.h>
 
 /* cert_chain.c: each certificate has issued the one before it (RFC 8446 4.4.2), the last is a root,
- * or known to the system. `leaf` is 0, or the one that the key belongs to where that is not the
- * first: then it only says what the order should be. */
+ * or known to the system. */
 bool cert_check_chain(const struct cert_pair *pair, struct view file, struct cert_load *load);
+#define CERT_ORDER_MAX 128 /* "31, 32, " */
 /* "2, 1, 3": in which order the file's certificates would be a chain that begins with `first` (0
  * is the first of the file). False: in none. */
 bool cert_chain_right_order(const struct cert_pair *pair, int first, char *dst, size_t cap);

@@ -1,5 +1,7 @@
 #include "cert_key.h"
 
+#include <sallyport/base/log.h>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -48,12 +50,14 @@ static EVP_PKEY *decode(struct key_decoder *decoder, const unsigned char *der, s
 static EVP_PKEY *decode_block(const struct reading *r)
 {
     EVP_PKEY *key = decode(r->load->keys, r->block->der, (size_t)r->block->len);
+    char label[64];
 
     if (key != NULL)
         ERR_clear_error(); /* of the forms that it was not */
     else
         cert_load_error(r->load, r->file, "the key (\"-----BEGIN %s\") cannot be read: %s",
-                        r->block->label, cert_load_why(r->load));
+                        log_escape(label, sizeof(label), view_of(r->block->label)),
+                        cert_load_why(r->load));
     return key;
 }
 

@@ -99,7 +99,7 @@ static int position_of_key(const struct cert_pair *pair)
 static bool check_match(const struct cert_pair *pair, const struct files *f, struct cert_load *load)
 {
     int at = position_of_key(pair);
-    char order[4 * CERT_CHAIN_MAX];
+    char order[CERT_ORDER_MAX];
 
     ERR_clear_error();
     if (at == 0)

@@ -2,6 +2,8 @@
 
 #include "cert_form.h"
 
+#include <sallyport/base/log.h>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -118,7 +120,7 @@ static bool take_block(struct reading *r, struct pem_block *block)
         return true;
     }
     if (r->other[0] == '\0')
-        (void)snprintf(r->other, sizeof(r->other), "%s", block->label);
+        (void)log_escape(r->other, sizeof(r->other), view_of(block->label));
     return true;
 }
 

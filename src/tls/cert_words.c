@@ -10,6 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* U+0080 to U+009F: OpenSSL lets them pass, and a terminal may obey them. */
+static void hide_upper_controls(char *text)
+{
+    for (char *p = strchr(text, '\xc2'); p != NULL; p = strchr(p + 1, '\xc2'))
+        if ((unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0)
+            p[0] = p[1] = '?';
+}
+
 void cert_words_name(const X509_NAME *name, char *dst, size_t cap)
 {
     BIO *bio = BIO_new(BIO_s_mem());
@@ -22,6 +30,7 @@ void cert_words_name(const X509_NAME *name, char *dst, size_t cap)
     dst[n > 0 ? n : 0] = '\0';
     if (bio != NULL && BIO_pending(bio) > 0)
         memcpy(dst + cap - 4, "...", 4);
+    hide_upper_controls(dst);
     BIO_free(bio);
     ERR_clear_error();
 }

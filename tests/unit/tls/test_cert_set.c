@@ -249,7 +249,7 @@ static void many_are_read_and_told_in_order(void **state)
 {
     enum { MANY = 300 };
     static struct bundle_conf bundles[MANY];
-    static char names[MANY][8];
+    static char names[MANY][16];
     struct bed *bed = *state;
     struct cert_conf missing = {.chain = folder_file(&bed->folder, "no.pem"),
                                 .key = folder_file(&bed->folder, "no.key")};
