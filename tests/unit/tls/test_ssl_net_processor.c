@@ -227,51 +227,95 @@ static void a_silent_client_is_shown_the_door(void **state)
     server_stop(&s);
 }
 
-static atomic_bool stop_reloading;
+static atomic_bool stop_changing;
 
-static void *reload(void *arg)
+/* One caller at a time, as ssl_port.h asks for: other certificates for all, for a share, for nobody
+ * but those who have them, and again. */
+static void *change(void *arg)
 {
     struct server *s = arg;
     const struct cert_reporter reporter = {.report = report_unexpected};
     uintptr_t n = 0;
 
-    while (!atomic_load(&stop_reloading)) {
+    while (!atomic_load(&stop_changing)) {
         enum sp_err err;
         struct cert_store *next = store_make(&s->bed.conf, &reporter, &err);
 
         if (next == NULL)
             return NULL;
-        ssl_port_set_store(s->bed.port, next);
+        if (n % 3 == 0)
+            ssl_port_set_store(s->bed.port, next);
+        else
+            ssl_port_set_canary(s->bed.port, n % 3 == 1 ? next : NULL, SSL_PORT_WHOLE / 2);
         cert_store_unref(next);
         n++;
     }
     return (void *)n; // NOLINT(performance-no-int-to-ptr)
 }
 
+/* As those do who show what is served, and as handshakes do. */
+static void *look(void *arg)
+{
+    struct server *s = arg;
+    uintptr_t n_wrong = 0;
+
+    while (!atomic_load(&stop_changing)) {
+        uint32_t share = 0;
+        struct cert_store *stores[] = {ssl_port_serving(s->bed.port), ssl_port_store(s->bed.port),
+                                       ssl_port_trying(s->bed.port, &share)};
+
+        for (size_t i = 0; i < SP_COUNT_OF(stores); i++) {
+            if (stores[i] != NULL &&
+                cert_store_match(stores[i], VIEW("shop.example")).bundle == NULL)
+                n_wrong++;
+            cert_store_unref(stores[i]);
+        }
+    }
+    return (void *)n_wrong; // NOLINT(performance-no-int-to-ptr)
+}
+
+static void *shake_hands(void *arg)
+{
+    struct server *s = arg;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    uintptr_t n_failed = 0;
+
+    for (int i = 0; i < 100; i++) {
+        SSL *ssl = client_open(ctx, s->port);
+        char buf[8];
+
+        if (SSL_connect(ssl) != 1 || SSL_write(ssl, "ping", 4) != 4 ||
+            SSL_read(ssl, buf, sizeof(buf)) != 4)
+            n_failed++;
+        client_close(ssl);
+    }
+    SSL_CTX_free(ctx);
+    return (void *)n_failed; // NOLINT(performance-no-int-to-ptr)
+}
+
 static void certificates_change_under_handshakes(void **state)
 {
     static struct server s;
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    pthread_t thread;
-    void *reloads;
+    pthread_t changing, others[4];
+    void *n;
 
     (void)state;
     server_start(&s, 2);
-    atomic_store(&stop_reloading, false);
-    assert_int_equal(pthread_create(&thread, NULL, reload, &s), 0);
-    for (int i = 0; i < 100; i++) {
-        SSL *ssl = client_open(ctx, s.port);
-        char buf[8];
-
-        assert_int_equal(SSL_connect(ssl), 1);
-        assert_int_equal(SSL_write(ssl, "ping", 4), 4);
-        assert_int_equal(SSL_read(ssl, buf, sizeof(buf)), 4);
-        client_close(ssl);
+    atomic_store(&stop_changing, false);
+    assert_int_equal(pthread_create(&changing, NULL, change, &s), 0);
+    for (size_t i = 0; i < SP_COUNT_OF(others); i++)
+        assert_int_equal(pthread_create(&others[i], NULL, i % 2 == 0 ? shake_hands : look, &s), 0);
+    for (size_t i = 0; i < SP_COUNT_OF(others); i += 2) {
+        assert_int_equal(pthread_join(others[i], &n), 0);
+        assert_int_equal((uintptr_t)n, 0);
     }
-    atomic_store(&stop_reloading, true);
-    assert_int_equal(pthread_join(thread, &reloads), 0);
-    assert_true((uintptr_t)reloads > 0);
-    SSL_CTX_free(ctx);
+    atomic_store(&stop_changing, true);
+    for (size_t i = 1; i < SP_COUNT_OF(others); i += 2) {
+        assert_int_equal(pthread_join(others[i], &n), 0);
+        assert_int_equal((uintptr_t)n, 0);
+    }
+    assert_int_equal(pthread_join(changing, &n), 0);
+    assert_true((uintptr_t)n > 0);
     server_stop(&s);
 }
 
