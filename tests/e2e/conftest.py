@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from helpers.backend import Backend
 from helpers.certs import Certs
+from helpers.clients import Clients
 from helpers.env import BINARY, patience
 from helpers.http1 import Client
+from helpers.issuing import Issuer
 from helpers.nginx import Nginx
 from helpers.proxy import Origin, Proxy
 
@@ -64,6 +66,12 @@ def time_limit(request):
 @pytest.fixture(scope="session")
 def certs(tmp_path_factory):
     return Certs(tmp_path_factory.mktemp("certs"))
+
+
+@pytest.fixture(scope="session")
+def issuer(certs):
+    """Makes certificates fast."""
+    return Issuer(certs)
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +183,25 @@ def connect(context):
     yield open_client
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def serial_of(connect):
+    """serial_of(proxy, name): of the certificate that a client gets who asks for the name."""
+    def ask(proxy, name: str) -> str:
+        client = connect(proxy.https, server_name=name)
+        serial = client.sock.getpeercert()["serialNumber"]
+        client.close()
+        return serial
+    return ask
+
+
+@pytest.fixture
+def clients(start):
+    """clients(proxy, name): begins to use the TLS port at full speed, until end()."""
+    def begin(proxy, name="shop.test", **options):
+        return Clients(start, proxy.https, name, **options)
+    return begin
 
 
 @pytest.fixture

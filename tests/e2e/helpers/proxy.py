@@ -105,7 +105,12 @@ class Proxy(Program):
         self.config_path.write_text(json.dumps(config, indent=2))
         super().__init__(folder, ["run", "-c", str(self.config_path)], name, env, inherited)
         self.addresses = {}
-        wait_until(self._all_listening, 15, f"listening of {name}")
+        try:
+            wait_until(self._all_listening, 60, f"listening of {name}")
+        except BaseException:  # nobody else knows of the process
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _all_listening(self) -> bool:
         log = self.log()
