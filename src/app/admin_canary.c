@@ -76,9 +76,10 @@ static void take_canary_back(const struct admin_request *rq, struct admin_answer
 
 static const struct admin_route rows[] = {
     {HTTP_METHOD_GET, "/certs/canary", get_canary,
-     .help = "Certificates that serve a share of the handshakes first: the share, the time that is "
-             "left, and for each bundle how many handshakes completed and failed with the new one "
-             "and with the old one meanwhile."},
+     .help =
+         "Certificates that serve a share of the handshakes first: the share, the time that is "
+         "left, and for each bundle how many full handshakes completed and failed with the new one "
+         "and with the old one meanwhile."},
     {HTTP_METHOD_POST, "/certs/canary/complete", complete_canary,
      .help = "The new ones serve everybody now."},
     {HTTP_METHOD_POST, "/certs/canary/back", take_canary_back,

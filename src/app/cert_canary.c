@@ -37,12 +37,12 @@ struct cert_canary_use cert_canary_use_of(const struct server *s, uint32_t i)
     const struct cert_bundle *old = cert_set_find(s->certs, cert_bundle_name(bundle));
     const struct cert_bundle_use *before = &s->canary.before[i];
     struct cert_bundle_use now = cert_bundle_own_use(bundle);
-    struct cert_canary_use use = {.handshakes = now.handshakes, .failed = now.failed};
+    struct cert_canary_use use = {.handshakes = now.full, .failed = now.failed};
 
     if (old != NULL) {
         struct cert_bundle_use meanwhile = cert_bundle_own_use(old);
 
-        use.old_handshakes = meanwhile.handshakes - before->handshakes;
+        use.old_handshakes = meanwhile.full - before->full;
         use.old_failed = meanwhile.failed - before->failed;
     }
     return use;

@@ -182,20 +182,24 @@ bool cert_bundle_attach(const struct cert_bundle *bundle, SSL *ssl)
     return bundle->n_pairs > 0;
 }
 
-void cert_bundle_count(struct cert_bundle *bundle, bool completed)
+void cert_bundle_count(struct cert_bundle *bundle, enum cert_handshake what)
 {
-    if (!completed) {
+    if (what == CERT_HANDSHAKE_FAILED) {
         atomic_fetch_add_explicit(&bundle->failed, 1, memory_order_relaxed);
         return;
     }
-    atomic_fetch_add_explicit(&bundle->handshakes, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(what == CERT_HANDSHAKE_FULL ? &bundle->full : &bundle->resumed, 1,
+                              memory_order_relaxed);
     atomic_store_explicit(&bundle->last_ms, clock_wall_ms(), memory_order_relaxed);
 }
 
 struct cert_bundle_use cert_bundle_own_use(const struct cert_bundle *bundle)
 {
+    uint64_t full = atomic_load_explicit(&bundle->full, memory_order_relaxed);
+
     return (struct cert_bundle_use){
-        .handshakes = atomic_load_explicit(&bundle->handshakes, memory_order_relaxed),
+        .handshakes = full + atomic_load_explicit(&bundle->resumed, memory_order_relaxed),
+        .full = full,
         .failed = atomic_load_explicit(&bundle->failed, memory_order_relaxed),
         .last_ms = atomic_load_explicit(&bundle->last_ms, memory_order_relaxed)};
 }
@@ -205,6 +209,7 @@ struct cert_bundle_use cert_bundle_use(const struct cert_bundle *bundle)
     struct cert_bundle_use use = cert_bundle_own_use(bundle);
 
     use.handshakes += bundle->before.handshakes;
+    use.full += bundle->before.full;
     use.failed += bundle->before.failed;
     if (use.last_ms == 0)
         use.last_ms = bundle->before.last_ms;

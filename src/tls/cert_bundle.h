@@ -25,7 +25,7 @@ struct cert_bundle {
     bool has_client_auth;          /* rules of its own, instead of the port's */
     struct client_trust *trust;    /* owned reference: what they are; NULL: nobody is asked */
     struct cert_bundle_use before; /* of those whose place it takes */
-    atomic_ulong handshakes, failed;
+    atomic_ulong full, resumed, failed;
     atomic_llong last_ms;
 };
 
@@ -39,7 +39,8 @@ bool cert_bundle_files_changed(const struct cert_bundle *bundle, const struct bu
 /* Gives the certificates to a connection, which holds them until SSL_certs_clear(). */
 bool cert_bundle_attach(const struct cert_bundle *bundle, SSL *ssl);
 /* A handshake for which it was chosen is over. Never waits. */
-void cert_bundle_count(struct cert_bundle *bundle, bool completed);
+enum cert_handshake { CERT_HANDSHAKE_FULL, CERT_HANDSHAKE_RESUMED, CERT_HANDSHAKE_FAILED };
+void cert_bundle_count(struct cert_bundle *bundle, enum cert_handshake what);
 
 /* cert_bundle_ocsp.c: makes the place for a pair's staple, and fills it from conf's file if there
  * is one. False: out of memory. What is wrong with the file is a warning. */

@@ -168,7 +168,7 @@ void tls_server_failed(const struct ssl_net_vconnection *vc, enum sp_err err)
         err = SP_TLS_GONE;
     count_reason(err);
     if (vc->hs != NULL && vc->hs->bundle != NULL)
-        cert_bundle_count(vc->hs->bundle, false);
+        cert_bundle_count(vc->hs->bundle, CERT_HANDSHAKE_FAILED);
     if (silent && err == SP_TLS_GONE) {
         LOG_DEBUG(TLS, "vc=%" PRIu64 " err=tls_gone no byte was received", vc->super.id);
         return;

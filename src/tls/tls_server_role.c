@@ -175,7 +175,7 @@ static void server_finish(struct tls_handshake *hs)
     hs->vc->policy = client_trust_policy(hs->trust);
     hs->vc->identity = client_identity_ref(hs->identity);
     tls_client_auth_end(hs);
-    cert_bundle_count(hs->bundle, true);
+    cert_bundle_count(hs->bundle, hs->vc->resumed ? CERT_HANDSHAKE_RESUMED : CERT_HANDSHAKE_FULL);
     tls_early_count(hs);
     tls_server_count(hs->vc);
 }

@@ -42,6 +42,7 @@ int64_t cert_bundle_not_after_s(const struct cert_bundle *bundle);
  * bundles whose place it took are counted too. */
 struct cert_bundle_use {
     uint64_t handshakes; /* completed */
+    uint64_t full;       /* ...of these: whose clients were shown the certificate */
     uint64_t failed;     /* after it had been chosen, for whatever reason */
     int64_t last_ms;     /* wall clock of the last completed one; 0: never */
 };

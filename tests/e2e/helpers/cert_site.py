@@ -15,6 +15,7 @@ class Site:
 
     def __init__(self, start, issuer, **config):
         self.issuer = issuer
+        config.setdefault("certificates", {"watch": False})
         self.files = {name: start.folder / f"{name}-live.pem" for name in ("shop", "api")}
         self.serials = {name: self.renew(name) for name in self.files}
         self.proxy = start.proxy(ports={TLS: {"bundles": ["shop", "api"]}}, routes=ANSWER,

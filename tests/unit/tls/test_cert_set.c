@@ -210,13 +210,14 @@ static void counts_go_on_in_the_next_one(void **state)
     struct bed *bed = *state;
     struct cert_set *first = load_all(bed, NULL), *second;
 
-    cert_bundle_count(cert_set_at(first, 1), true);
-    cert_bundle_count(cert_set_at(first, 1), true);
-    cert_bundle_count(cert_set_at(first, 1), false);
+    cert_bundle_count(cert_set_at(first, 1), CERT_HANDSHAKE_FULL);
+    cert_bundle_count(cert_set_at(first, 1), CERT_HANDSHAKE_RESUMED);
+    cert_bundle_count(cert_set_at(first, 1), CERT_HANDSHAKE_FAILED);
     replace(bed, 1);
     second = load_all(bed, first);
-    cert_bundle_count(cert_set_at(second, 1), true);
+    cert_bundle_count(cert_set_at(second, 1), CERT_HANDSHAKE_FULL);
     assert_int_equal(cert_bundle_use(cert_set_at(second, 1)).handshakes, 3);
+    assert_int_equal(cert_bundle_use(cert_set_at(second, 1)).full, 2);
     assert_int_equal(cert_bundle_use(cert_set_at(second, 1)).failed, 1);
     assert_int_equal(cert_bundle_own_use(cert_set_at(second, 1)).handshakes, 1);
     assert_true(cert_bundle_use(cert_set_at(second, 1)).last_ms > 0);
