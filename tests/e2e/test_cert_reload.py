@@ -72,9 +72,13 @@ def key_of_another(site):
     replace(site.files["shop"], made.chain + key_pem(new_key()))
 
 
+def expired(site):
+    site.renew("shop", days=-1)
+
+
 # What is done to the file of "shop", and a word of what is said about it.
-BAD = {missing: "No such file", empty: "no certificate", damaged: "", cut_short: "",
-       key_of_another: "does not belong"}
+BAD = {missing: "No such file", empty: "is empty", damaged: "", cut_short: "",
+       key_of_another: "does not belong", expired: "expired"}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +110,7 @@ def test_a_bad_bundle_keeps_all_the_old_ones(sound, serial_of, spoil):
 
     assert ended.returncode == 1
     assert f"bundle shop: {sound.files['shop']}: " in ended.stderr and BAD[spoil] in ended.stderr
-    assert "bundle api" not in ended.stderr
+    assert "error: bundle api" not in ended.stderr
     for name in ("shop", "api"):
         assert serial_of(sound.proxy, f"{name}.test") == sound.serials[name]
 
