@@ -101,6 +101,8 @@ static void write_changes(struct json_writer *j, const struct cert_reload_outcom
     json_number(j, "changed", n[CERT_CHANGED] + n[CERT_ADDED]);
     json_number(j, "kept", n[CERT_KEPT]);
     json_number(j, "refused", n[CERT_FAILED]);
+    json_number(j, "client_auth_changed", cert_set_n_changed_rules(o->after, o->before));
+    json_number(j, "client_auth_refused", cert_set_n_refused_ports(o->after));
 }
 
 static void write_problems(struct json_writer *j, const struct cert_problems *problems)

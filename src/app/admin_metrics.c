@@ -204,6 +204,37 @@ static void put_staples(FILE *out, const struct server *s, const char *name, con
     }
 }
 
+/* ---- Certificates of clients ---- */
+
+static void put_until(FILE *out, const char *label, struct view name, int64_t until_s)
+{
+    if (until_s == INT64_MAX)
+        return;
+    (void)fprintf(out, "sallyport_client_auth_until_seconds{");
+    admin_metrics_label(out, label, name);
+    (void)fprintf(out, "} %" PRId64 "\n", until_s);
+}
+
+static void put_client_auth(FILE *out, const struct server *s)
+{
+    admin_metrics_help(
+        out, "sallyport_client_auth_until_seconds", "gauge",
+        "when the first revocation list or authority for clients is out of date, since the "
+        "epoch");
+    for (uint32_t i = 0; i < s->config->n_ports; i++) {
+        const struct port_conf *port = &s->config->ports[i];
+
+        if (port->tls)
+            put_until(out, "port", port->name,
+                      cert_set_client_auth_until_s(s->certs, &port->tls_conf.client_auth));
+    }
+    for (uint32_t i = 0; i < cert_set_n(s->certs); i++) {
+        const struct cert_bundle *bundle = cert_set_at(s->certs, i);
+
+        put_until(out, "bundle", cert_bundle_name(bundle), cert_bundle_client_auth_until_s(bundle));
+    }
+}
+
 static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
 {
     struct server *s = rq->server;
@@ -223,6 +254,7 @@ static void get_metrics(const struct admin_request *rq, struct admin_answer *a)
                 "since when the staple holds, since the epoch", this_update_of);
     put_staples(a->out, s, "sallyport_ocsp_next_update_seconds",
                 "until when the staple holds, since the epoch", next_update_of);
+    put_client_auth(a->out, s);
     server_unlock(s);
 }
 

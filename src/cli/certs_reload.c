@@ -77,7 +77,8 @@ static long long count(const json_t *answer, const char *name)
 
 static int judge(const json_t *answer)
 {
-    return count(answer, "refused") > 0 ? EXIT_REFUSED : EXIT_DONE;
+    return count(answer, "refused") + count(answer, "client_auth_refused") > 0 ? EXIT_REFUSED
+                                                                               : EXIT_DONE;
 }
 
 static void show_sum(const struct certs_asking *a, const json_t *answer)
@@ -100,6 +101,10 @@ static int show(const struct certs_asking *a, const json_t *answer)
     (void)fflush(stdout); /* before what stands on the other stream */
     tell_problems(answer);
     show_sum(a, answer);
+    if (count(answer, "client_auth_changed") > 0)
+        (void)printf("certificates of clients: rules of %lld ports %s\n",
+                     count(answer, "client_auth_changed"),
+                     json_is_true(json_object_get(answer, "dry_run")) ? "would change" : "changed");
     if (json_is_true(json_object_get(answer, "canary")))
         (void)printf("canary: %s%s of the handshakes are served with what changed\n", a->canary,
                      strchr(a->canary, '%') == NULL ? "%" : "");

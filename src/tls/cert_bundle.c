@@ -215,3 +215,8 @@ struct cert_bundle_use cert_bundle_use(const struct cert_bundle *bundle)
         use.last_ms = bundle->before.last_ms;
     return use;
 }
+
+int64_t cert_bundle_client_auth_until_s(const struct cert_bundle *bundle)
+{
+    return bundle->trust == NULL ? INT64_MAX : bundle->trust->good_until_s;
+}

@@ -245,7 +245,7 @@ bool cert_set_is_new(const struct cert_set *set, const struct cert_bundle *bundl
 
 bool cert_set_differs(const struct cert_set *set, const struct cert_set *old)
 {
-    if (old == NULL || set->n != old->n || !cert_set_has_trusts_of(set, old))
+    if (old == NULL || set->n != old->n || cert_set_n_changed_rules(set, old) > 0)
         return true;
     for (uint32_t i = 0; i < set->n; i++)
         if (set->v[i].outcome == CERT_ADDED || set->v[i].outcome == CERT_CHANGED)

@@ -24,8 +24,6 @@ struct cert_set {
 enum sp_err cert_set_take_trusts(struct cert_set *set, const struct cert_set_options *o)
     SP_MUST_CHECK;
 void cert_set_drop_trusts(struct cert_set *set);
-/* Does an older set have all of this one's? */
-bool cert_set_has_trusts_of(const struct cert_set *set, const struct cert_set *old);
 
 /* What there is to do for one bundle, and what came of it. */
 struct cert_job {

@@ -74,12 +74,21 @@ void cert_set_drop_trusts(struct cert_set *set)
     free(set->trusts);
 }
 
-bool cert_set_has_trusts_of(const struct cert_set *set, const struct cert_set *old)
+uint32_t cert_set_n_changed_rules(const struct cert_set *set, const struct cert_set *old)
 {
+    uint32_t n = 0;
+
     for (uint32_t i = 0; i < set->n_trusts; i++)
-        if (find(old, set->trusts[i]->policy) != set->trusts[i])
-            return false;
-    return true;
+        n += find(old, set->trusts[i]->policy) != set->trusts[i];
+    return n;
+}
+
+int64_t cert_set_client_auth_until_s(const struct cert_set *set,
+                                     const struct client_auth_conf *conf)
+{
+    const struct client_trust *trust = cert_set_client_trust(set, conf);
+
+    return trust == NULL ? INT64_MAX : trust->good_until_s;
 }
 
 uint32_t cert_set_n_refused_ports(const struct cert_set *set)

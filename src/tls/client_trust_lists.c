@@ -189,10 +189,11 @@ static bool has_same_name(const struct trust_reading *r, int i, int k)
 /* Of two keys with one name a list could be the other's. */
 static bool has_namesakes(const struct trust_reading *r)
 {
-    for (int i = 0; i < sk_X509_num(r->authorities); i++)
+    for (int i = 0; i < sk_X509_num(r->authorities); i++) {
         for (int k = 0; k < i; k++)
             if (has_same_name(r, i, k))
                 return true;
+    }
     return false;
 }
 

@@ -12,6 +12,7 @@ from helpers.client_certs import Authority
 from helpers.env import patience
 from helpers.http1 import curl
 from helpers.http2 import Http2Client
+from helpers.proxy import wait_until
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13])
@@ -542,3 +543,45 @@ def test_access_log_names_the_client(start, serve, pki, connect, context_of, tmp
     assert first.endswith(f'error=- client_cert="CN=ada,O=Engines\\x5c, Ltd" '
                           f"client_cert_sha256={pki.ada.fingerprint()}")
     assert second.endswith("error=-")
+
+
+# Without anybody's command
+
+def test_new_list_is_noticed_by_itself(serve, pki, connect, context_of, tmp_path):
+    finn = pki.root.issue("finn")
+    proxy = serve("require", crl=pki.root.crl())
+    assert connect(proxy.https, context=context_of(finn)).get("/").status == 200
+
+    pki.root.revoke(finn)
+    (tmp_path / "new.pem").write_text(pki.root.crl())
+    (tmp_path / "new.pem").rename(tmp_path / "crl.pem")
+
+    def is_out():
+        try:
+            return connect(proxy.https, context=context_of(finn)).get("/").status != 200
+        except ssl.SSLError as error:
+            return "revoked" in str(error).lower()
+    wait_until(is_out, what="the new list")
+
+
+def test_command_reads_the_rules_of_ports_too(serve, pki, connect, context_of, tmp_path):
+    gina = pki.root.issue("gina")
+    proxy = serve("require", crl=pki.root.crl())
+    assert proxy.reload({**proxy.config, "certificates": {"watch": False}})
+    metrics = proxy.control.ask("/metrics").body.decode()
+    assert f'sallyport_client_auth_until_seconds{{port="{TLS_PORT}"}} ' in metrics
+
+    (tmp_path / "crl.pem").write_text("hello\n")
+    refused_ = proxy.control.command("certs", "reload")
+    assert refused_.returncode == 1 and f"error: port {TLS_PORT}: " in refused_.stderr
+    partly = proxy.control.command("certs", "reload", "--partial")
+    assert partly.returncode == 1
+    assert connect(proxy.https, context=context_of(gina)).get("/").status == 200
+    pki.root.revoke(gina)
+    (tmp_path / "crl.pem").write_text(pki.root.crl())
+    dry = proxy.control.command("certs", "reload", "--dry-run")
+    assert "rules of 1 ports would change" in dry.stdout and dry.returncode == 0
+    assert connect(proxy.https, context=context_of(gina)).get("/").status == 200
+    done = proxy.control.command("certs", "reload")
+    assert "rules of 1 ports changed" in done.stdout and done.returncode == 0
+    refused(connect, proxy, context_of(gina), "certificate revoked")

@@ -38,6 +38,9 @@ struct ocsp_slot *cert_bundle_ocsp(const struct cert_bundle *bundle, uint32_t i)
 /* When the first of its certificates expires, Unix time. */
 int64_t cert_bundle_not_after_s(const struct cert_bundle *bundle);
 
+/* As cert_set_client_auth_until_s() (cert_set.h), of rules of its own. */
+int64_t cert_bundle_client_auth_until_s(const struct cert_bundle *bundle);
+
 /* Handshakes that it was chosen for, since the program knows a bundle of this name: those of the
  * bundles whose place it took are counted too. */
 struct cert_bundle_use {

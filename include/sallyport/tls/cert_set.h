@@ -77,6 +77,12 @@ struct cert_bundle *cert_set_find(const struct cert_set *set, struct view name);
 /* What a port asks of clients: borrowed. NULL: nothing. */
 struct client_trust *cert_set_client_trust(const struct cert_set *set,
                                            const struct client_auth_conf *conf);
+/* Unix time from which the first of its revocation lists or authorities is out of date: then
+ * clients are refused. INT64_MAX: never, or nothing is asked of them. */
+int64_t cert_set_client_auth_until_s(const struct cert_set *set,
+                                     const struct client_auth_conf *conf);
+/* How many of such rules of ports the older set does not have. */
+uint32_t cert_set_n_changed_rules(const struct cert_set *set, const struct cert_set *old);
 /* In a partial load: ports whose older rules go on, because the files of the new are bad. */
 uint32_t cert_set_n_refused_ports(const struct cert_set *set);
 /* Is anything else than in the set that it was made out of? Bundles that are gone count. */
