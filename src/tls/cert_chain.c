@@ -107,19 +107,20 @@ static bool report_stranger(const struct cert_pair *pair, int i, struct view fil
     cert_words_subject(at(pair, i), name, sizeof(name));
     cert_words_subject(at(pair, i - 1), below, sizeof(below));
     cert_words_name(X509_get_issuer_name(at(pair, i - 1)), issuer, sizeof(issuer));
-    if (same >= 0)
+    if (same >= 0) {
         cert_load_error(load, file, "certificate %d (%s) is certificate %d once more", i + 1, name,
                         same + 1);
-    else if (cert_chain_right_order(pair, 0, order, sizeof(order)))
+    } else if (cert_chain_right_order(pair, 0, order, sizeof(order))) {
         cert_load_error(load, file,
                         "certificate %d (%s) did not issue certificate %d (%s): the right order of "
                         "the file's certificates is %s",
                         i + 1, name, i, below, order);
-    else
+    } else {
         cert_load_error(load, file,
                         "certificate %d (%s) does not belong here: certificate %d (%s) was issued "
                         "by %s",
                         i + 1, name, i, below, issuer);
+    }
     return false;
 }
 
@@ -136,10 +137,11 @@ static void issuer_address(const X509 *cert, char *dst, size_t cap)
         const ACCESS_DESCRIPTION *entry = sk_ACCESS_DESCRIPTION_value(info, i);
         const ASN1_STRING *url = entry->location->d.uniformResourceIdentifier;
 
-        if (OBJ_obj2nid(entry->method) == NID_ad_ca_issuers && entry->location->type == GEN_URI)
+        if (OBJ_obj2nid(entry->method) == NID_ad_ca_issuers && entry->location->type == GEN_URI) {
             (void)log_escape(dst, cap,
                              (struct view){(const char *)ASN1_STRING_get0_data(url),
                                            (size_t)ASN1_STRING_length(url)});
+        }
     }
     AUTHORITY_INFO_ACCESS_free(info);
 }
@@ -151,21 +153,22 @@ static void report_incomplete(X509 *last, bool only, struct view file, struct ce
     cert_words_subject(last, name, sizeof(name));
     cert_words_name(X509_get_issuer_name(last), issuer, sizeof(issuer));
     issuer_address(last, url, sizeof(url));
-    if (only && url[0] != '\0')
+    if (only && url[0] != '\0') {
         cert_load_warn(load, file,
                        "holds no intermediate certificate: many clients will not trust it without "
                        "that of its issuer, %s (from %s)",
                        issuer, url);
-    else if (only)
+    } else if (only) {
         cert_load_warn(load, file,
                        "holds no intermediate certificate, and its issuer, %s, is no authority of "
                        "this system: clients that do not know it will not trust it",
                        issuer);
-    else
+    } else {
         cert_load_warn(load, file,
                        "the chain is not complete: the issuer of its last certificate (%s), %s, is "
                        "no authority of this system",
                        name, issuer);
+    }
 }
 
 /* A root at the end is not needed and does no harm. Without a list of authorities nothing is known
@@ -206,10 +209,11 @@ bool cert_check_chain(const struct cert_pair *pair, struct view file, struct cer
 {
     bool ok = true;
 
-    for (int i = 1; i < n_of(pair) && ok; i++)
+    for (int i = 1; i < n_of(pair) && ok; i++) {
         ok = has_issued_one_before(pair, i) && same_before(pair, i) < 0
                  ? true
                  : report_stranger(pair, i, file, load);
+    }
     if (ok) {
         check_authorities(pair, file, load);
         check_end(pair, file, load);

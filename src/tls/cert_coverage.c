@@ -73,16 +73,17 @@ bool cert_check_names(const struct cert_pair *pair, struct view file, struct cer
     if (load->conf == NULL)
         return true;
     names = X509_get_ext_d2i(pair->leaf, NID_subject_alt_name, NULL, NULL);
-    if (names == NULL && load->conf->n_names == 0)
+    if (names == NULL && load->conf->n_names == 0) {
         cert_load_error(load, file,
                         "the certificate has no names (subjectAltName), and the bundle is given "
                         "none: no client would accept it");
-    else if (names == NULL)
+    } else if (names == NULL) {
         cert_load_warn(load, file,
                        "the certificate has no names (subjectAltName): no client will "
                        "accept it for the names that the bundle is given");
-    else
+    } else {
         warn_of_given_names(names, file, load);
+    }
     ERR_clear_error();
     if (names == NULL)
         return load->conf->n_names > 0;

@@ -27,11 +27,12 @@ static bool report_invalid(const char *called, const char *what, const ASN1_TIME
     char text[TIME_MAX];
 
     cert_words_time(time, text, sizeof(text));
-    if (refuse)
+    if (refuse) {
         cert_load_error(load, file, "%s %s %s (\"allow_expired\" would take it all the same)",
                         called, what, text);
-    else
+    } else {
         cert_load_warn(load, file, "%s %s %s", called, what, text);
+    }
     return !refuse;
 }
 
@@ -45,11 +46,12 @@ static void warn_of_end(const char *called, const ASN1_TIME *end, uint32_t warn_
         (uint32_t)days >= warn_before_days)
         return;
     cert_words_time(end, text, sizeof(text));
-    if (days > 0)
+    if (days > 0) {
         cert_load_warn(load, file, "%s expires in %d day%s, at %s", called, days,
                        days == 1 ? "" : "s", text);
-    else
+    } else {
         cert_load_warn(load, file, "%s expires today, at %s", called, text);
+    }
 }
 
 static bool check_one(const struct cert_pair *pair, int i, struct view file, struct cert_load *load)

@@ -124,15 +124,17 @@ void cert_check_purpose(const struct cert_pair *pair, struct view file, struct c
     uint32_t flags = X509_get_extension_flags(pair->leaf);
     uint32_t usage = X509_get_extended_key_usage(pair->leaf); /* all bits: it says nothing */
 
-    if ((flags & EXFLAG_CA) != 0)
+    if ((flags & EXFLAG_CA) != 0) {
         cert_load_warn(load, file,
                        "is the certificate of an authority (CA:TRUE); some clients refuse it as "
                        "that of a %s",
                        to_clients ? "server" : "client");
-    if ((usage & ((to_clients ? XKU_SSL_SERVER : XKU_SSL_CLIENT) | XKU_ANYEKU)) == 0)
+    }
+    if ((usage & ((to_clients ? XKU_SSL_SERVER : XKU_SSL_CLIENT) | XKU_ANYEKU)) == 0) {
         cert_load_warn(load, file,
                        "is not made for a TLS %s: %s is not in its extended key usage, and the "
                        "other side will refuse it",
                        to_clients ? "server" : "client", to_clients ? "serverAuth" : "clientAuth");
+    }
     ERR_clear_error();
 }

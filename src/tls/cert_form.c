@@ -112,14 +112,15 @@ static void report_no_text(const struct cert_file *file, struct cert_load *load)
 
     if (bytes.len == 0)
         cert_load_error(load, file->path, "is empty");
-    else if (is_utf16(bytes))
+    else if (is_utf16(bytes)) {
         cert_load_error(load, file->path,
                         "is text in UTF-16, which PEM is not; save it as ASCII or UTF-8");
-    else if (!report_der(file, load))
+    } else if (!report_der(file, load)) {
         cert_load_error(load, file->path,
                         memchr(bytes.p, '\0', bytes.len) == NULL
                             ? "has no PEM block (\"-----BEGIN ...\")"
                             : "holds bytes that are no text and nothing known" TEXT_ONLY);
+    }
 }
 
 struct view cert_form_text(const struct cert_file *file, struct cert_load *load)

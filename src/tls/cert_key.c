@@ -54,10 +54,11 @@ static EVP_PKEY *decode_block(const struct reading *r)
 
     if (key != NULL)
         ERR_clear_error(); /* of the forms that it was not */
-    else
+    else {
         cert_load_error(r->load, r->file, "the key (\"-----BEGIN %s\") cannot be read: %s",
                         log_escape(label, sizeof(label), view_of(r->block->label)),
                         cert_load_why(r->load));
+    }
     return key;
 }
 
@@ -144,16 +145,17 @@ static void report_decryption(const struct reading *r)
     }
     if (nomem)
         cert_load_nomem(r->load, r->file);
-    else if (unknown)
+    else if (unknown) {
         cert_load_error(r->load, r->file,
                         "the key is encrypted in a way that this OpenSSL does not have; encrypt it "
                         "anew with: openssl pkey -aes256 -in " VIEW_FMT " -out key.pem",
                         VIEW_ARG(r->file));
-    else
+    } else {
         cert_load_error(r->load, r->file,
                         "the key cannot be decrypted: the first line of " VIEW_FMT
                         " is not its passphrase",
                         VIEW_ARG(r->passphrase_file));
+    }
 }
 
 static EVP_PKEY *decrypt_pkcs8(const struct reading *r, struct view passphrase)

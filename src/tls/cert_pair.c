@@ -104,19 +104,20 @@ static bool check_match(const struct cert_pair *pair, const struct files *f, str
     ERR_clear_error();
     if (at == 0)
         return true;
-    if (at < 0)
+    if (at < 0) {
         cert_load_error(load, f->key, "does not belong to the certificate in " VIEW_FMT,
                         VIEW_ARG(f->chain));
-    else if (cert_chain_right_order(pair, at, order, sizeof(order)))
+    } else if (cert_chain_right_order(pair, at, order, sizeof(order))) {
         cert_load_error(load, f->chain,
                         "the key belongs to certificate %d of the file; the server's own "
                         "certificate must come first: the right order is %s",
                         at + 1, order);
-    else
+    } else {
         cert_load_error(load, f->chain,
                         "the key belongs to certificate %d of the file; the server's own "
                         "certificate must come first",
                         at + 1);
+    }
     return false;
 }
 

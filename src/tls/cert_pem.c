@@ -204,14 +204,15 @@ static bool has_all(struct reading *r)
 
     if ((r->want & CERT_PEM_CERTS) != 0 && r->n_certs == 0)
         return report_missing(r, "certificate");
-    if ((r->want & CERT_PEM_KEY) != 0 && r->n_keys == 0 && combined)
+    if ((r->want & CERT_PEM_KEY) != 0 && r->n_keys == 0 && combined) {
         cert_load_error(r->load, r->file->path,
                         "holds no private key; where it is in another file, \"key\" names that");
-    else if ((r->want & CERT_PEM_KEY) != 0 && r->n_keys == 0)
+    } else if ((r->want & CERT_PEM_KEY) != 0 && r->n_keys == 0) {
         return report_missing(r, "private key");
-    else if (r->n_keys > 1)
+    } else if (r->n_keys > 1) {
         cert_load_warn(r->load, r->file->path, "holds %u private keys; the first one is used",
                        r->n_keys);
+    }
     return (r->want & CERT_PEM_KEY) == 0 || r->n_keys > 0;
 }
 
