@@ -10,6 +10,7 @@ from helpers.ocsp import (RSA, Authority, OpensslResponder, answer, free_port, s
 from helpers.proxy import wait_until
 
 PORT = "127.0.0.1:0"
+pytestmark = pytest.mark.tsan
 
 
 @pytest.fixture
