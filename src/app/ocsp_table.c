@@ -76,58 +76,6 @@ bool ocsp_table_has(const struct ocsp_table *t, const uint8_t *fingerprint)
     return find_certificate(t, fingerprint) != NULL;
 }
 
-/* ---- Responders ---- */
-
-/* What stands between "http://" and the next "/". */
-static struct view authority_of(struct view url)
-{
-    struct view rest = view_from(url, strlen("http://"));
-    const char *slash = rest.len == 0 ? NULL : memchr(rest.p, '/', rest.len);
-
-    return slash == NULL ? rest : view_head(rest, (size_t)(slash - rest.p));
-}
-
-/* The host, found or made; NULL: out of memory. */
-static struct ocsp_host *host_of(struct list *hosts, struct view url)
-{
-    struct view name = authority_of(url);
-    struct ocsp_host *host;
-    struct list *pos;
-
-    list_for_each (pos, hosts) {
-        host = container_of(pos, struct ocsp_host, link);
-        if (view_eq((struct view){host->name, host->len}, name))
-            return host;
-    }
-    host = calloc(1, sizeof(*host) + name.len);
-    if (host == NULL)
-        return NULL;
-    host->len = name.len;
-    if (name.len > 0)
-        memcpy(host->name, name.p, name.len);
-    list_push_back(hosts, &host->link);
-    return host;
-}
-
-static void drop_unused_hosts(struct ocsp_table *t)
-{
-    struct list *pos, *tmp;
-
-    for (uint32_t i = 0; i < t->n; i++)
-        if (t->v[i].host != NULL)
-            t->v[i].host->used = true;
-    list_for_each_safe (pos, tmp, t->hosts) {
-        struct ocsp_host *host = container_of(pos, struct ocsp_host, link);
-
-        if (!host->used && host->busy == 0) {
-            list_remove(&host->link);
-            free(host);
-            continue;
-        }
-        host->used = false;
-    }
-}
-
 /* ---- Following ---- */
 
 static uint32_t count_slots(const struct ocsp_follow *f)
@@ -182,7 +130,7 @@ static bool find_source(struct ocsp_entry *e, const struct ocsp_conf *conf, stru
     if (e->askable || !conf->fetch || !ocsp_slot_has_issuer(slot) || url.len == 0)
         return true;
     e->askable = true;
-    e->host = host_of(hosts, url);
+    e->host = ocsp_host_of(hosts, url);
     return e->host != NULL;
 }
 
@@ -284,7 +232,10 @@ bool ocsp_table_follow(struct ocsp_table *t, const struct ocsp_follow *f,
     free(t->slots);
     free(t->v);
     *t = next;
-    drop_unused_hosts(t);
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->v[i].host != NULL)
+            t->v[i].host->used = true;
+    ocsp_hosts_sweep(t->hosts);
     return true;
 }
 
@@ -299,14 +250,9 @@ bool ocsp_table_init(struct ocsp_table *t)
 
 void ocsp_table_fini(struct ocsp_table *t)
 {
-    struct list *pos, *tmp;
-
     for (uint32_t i = 0; i < t->n_slots; i++)
         ocsp_slot_unref(t->slots[i]);
-    if (t->hosts != NULL)
-        list_for_each_safe (pos, tmp, t->hosts)
-            free(container_of(pos, struct ocsp_host, link));
-    free(t->hosts);
+    ocsp_hosts_free(t->hosts);
     free(t->slots);
     free(t->v);
     *t = (struct ocsp_table){0};
@@ -394,30 +340,15 @@ int64_t ocsp_table_wait_ms(const struct ocsp_table *t, const struct ocsp_now *no
 
 /* ---- What came of it ---- */
 
-static bool is_of_host(enum ocsp_outcome outcome)
-{
-    return outcome == STAPLE_DNS || outcome == STAPLE_CONNECT || outcome == STAPLE_TIMEOUT;
-}
-
-/* It answers again: nobody waits any longer because it did not. */
-static void host_is_back(struct ocsp_table *t, struct ocsp_host *host)
-{
-    host->failures = 0;
-    for (uint32_t i = 0; i < t->n; i++)
-        if (t->v[i].host == host)
-            t->v[i].not_before_ms = 0;
-}
-
+/* One that answers again: nobody waits any longer because it did not. */
 static void settle_host(struct ocsp_table *t, struct ocsp_host *host, enum ocsp_outcome outcome,
                         const struct ocsp_now *now)
 {
-    host->busy -= host->busy > 0;
-    if (is_of_host(outcome)) {
-        host->failures++;
-        host->not_before_ms = now->mono_ms + ocsp_plan_retry_ms(host->failures, now->random);
-    } else if (host->failures > 0 && outcome != STAPLE_STOPPED && outcome != STAPLE_NOMEM) {
-        host_is_back(t, host);
-    }
+    if (!ocsp_host_settle(host, outcome, now->mono_ms, now->random))
+        return;
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->v[i].host == host)
+            t->v[i].not_before_ms = 0;
 }
 
 static void settle_good(struct ocsp_entry *e, enum ocsp_outcome outcome, const struct ocsp_now *now)

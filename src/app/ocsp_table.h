@@ -4,6 +4,8 @@
  * clocks, no sockets: whoever has the table (ocsp_updater.c) says what time it is. */
 #pragma once
 
+#include "ocsp_host.h"
+
 #include <sallyport/base/compiler.h>
 #include <sallyport/base/list.h>
 #include <sallyport/config/config.h>
@@ -14,18 +16,6 @@
 #include <stdint.h>
 
 #define OCSP_NEVER INT64_MAX
-
-/* A responder, by the host and port of its URL. One that does not answer is not asked about its
- * other certificates either, but for one at a time. */
-struct ocsp_host {
-    struct list link; /* of ocsp_table.hosts */
-    uint32_t failures;
-    int64_t not_before_ms; /* monotonic */
-    uint32_t busy;         /* requests under way */
-    bool used;
-    size_t len;
-    char name[];
-};
 
 struct ocsp_entry {
     struct ocsp_slot *
