@@ -4,8 +4,8 @@
  * without that, the new ones serve everybody.
  *
  * A failed handshake is what a client does that does not like a certificate: it sends an alert, or
- * leaves. So all that fail after a bundle was chosen count. Of those that complete only full ones do:
- * who resumes is not shown the certificate, and would hide how few of the others like it.
+ * leaves. So all that fail after a bundle was chosen count. Of those that complete only full ones
+ * do: who resumes is not shown the certificate, and would hide how few of the others like it.
  *
  * Part of the server, guarded by server.applying; one at a time. Another reload or another
  * configuration ends it: back first, and then whatever the other one does. */
