@@ -13,8 +13,8 @@
 /* U+0080 to U+009F: OpenSSL lets them pass, and a terminal may obey them. */
 static void hide_upper_controls(char *text)
 {
-    for (char *p = strchr(text, '\xc2'); p != NULL; p = strchr(p + 1, '\xc2'))
-        if ((unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0)
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+        if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
             p[0] = p[1] = '?';
 }
 
