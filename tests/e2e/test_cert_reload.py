@@ -217,10 +217,12 @@ def test_commands_signals_and_configurations_at_the_same_time(site, clients, ser
         seen["configuration"] += 1
         seen[f"apply {ended.returncode}"] += 1
 
-    for what in (by_command, by_command, by_request, by_canary, by_signal, by_configuration):
-        in_background(until_over(what))
+    threads = [in_background(until_over(what)) for what in (
+        by_command, by_command, by_request, by_canary, by_signal, by_configuration)]
     time.sleep(4)
     over.set()
+    for thread in threads:
+        thread.join(patience(30))
     wait_until(lambda: not control.ask("/certs/canary").json()["active"], 30, "the canary's end")
     serial = site.renew("shop")
     wait_until(lambda: site.reload().returncode == 0 and
