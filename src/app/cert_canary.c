@@ -97,8 +97,12 @@ void cert_canary_back(struct server *s, const char *why)
 
 static bool look_again(struct server *s)
 {
-    return schedule_in(s->ep, &s->canary.timer, LOOK_EVERY_MS, s->core->et_task, EVENT_INTERVAL,
-                       NULL) != NULL;
+    struct cert_canary *c = &s->canary;
+
+    if (!c->timer_set)
+        c->timer_set = schedule_in(s->ep, &c->timer, LOOK_EVERY_MS, s->core->et_task,
+                                   EVENT_INTERVAL, NULL) != NULL;
+    return c->timer_set;
 }
 
 /* The first bundle that is worse than before. */
@@ -146,6 +150,7 @@ static int timer_event(struct continuation *c, int event, void *data)
     (void)event;
     (void)data;
     (void)pthread_mutex_lock(&s->applying);
+    s->canary.timer_set = false;
     if (s->canary.set != NULL)
         look(s);
     (void)pthread_mutex_unlock(&s->applying);

@@ -39,6 +39,7 @@ struct cert_canary {
     int64_t until_mono_ms;
     struct cert_set *rejected; /* owned reference; the last that went back; NULL: none */
     struct continuation timer;
+    bool timer_set; /* also of one that has ended meanwhile: the next one goes on with it */
 };
 
 void cert_canary_init(struct cert_canary *canary);
