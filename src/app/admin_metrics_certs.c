@@ -1,4 +1,4 @@
-/* Metrics of certificates. A line for each bundle and metric: 10,000 bundles are 4 MB of text,
+/* Metrics of certificates. A line for each bundle and metric: 10,000 bundles are 2 MB of text,
  * about what a collector takes in one go; so nothing here is by certificate or by name. */
 #include "admin_metrics.h"
 #include "server_internal.h"
