@@ -201,11 +201,12 @@ static bool take_share(struct view text, uint32_t *share)
         whole = whole * 10 + (uint32_t)(text.p[i] - '0');
     if (i == 0)
         return false;
-    if (i < text.len && text.p[i] == '.')
+    if (i < text.len && text.p[i] == '.') {
         for (i++; i < text.len && text.p[i] >= '0' && text.p[i] <= '9'; i++) {
             unit /= 10;
             part += unit * (uint32_t)(text.p[i] - '0');
         }
+    }
     if (i < text.len && text.p[i] == '%')
         i++;
     *share = whole * (SSL_PORT_WHOLE / 100) + part;

@@ -49,11 +49,13 @@ static void put_reloads(FILE *out, const struct cert_results *results)
 
     admin_metrics_help(out, name, "counter",
                        "changes of certificates, by who or what began them and what came of it");
-    for (int t = 0; t < CERT_TRIGGER_COUNT; t++)
-        for (int r = 0; r < CERT_RESULT_COUNT; r++)
+    for (int t = 0; t < CERT_TRIGGER_COUNT; t++) {
+        for (int r = 0; r < CERT_RESULT_COUNT; r++) {
             (void)fprintf(out, "%s{trigger=\"%s\",result=\"%s\"} %" PRIu64 "\n", name,
                           cert_trigger_label((enum cert_trigger)t),
                           cert_result_label((enum cert_result)r), results->n[t][r]);
+        }
+    }
     if (results->last_ms == 0)
         return;
     name = "sallyport_certificate_last_reload_timestamp_seconds";

@@ -287,22 +287,24 @@ static void log_problem(const struct cert_problem *p, bool last)
     const char *kind = p->port.len > 0 ? "port" : "bundle";
     struct view name = p->port.len > 0 ? p->port : p->bundle;
 
-    if (p->warning)
+    if (p->warning) {
         LOG_WARN(TLS, "watch: %s=" VIEW_FMT " " VIEW_FMT "%s" VIEW_FMT, kind, VIEW_ARG(name),
                  VIEW_ARG(p->file), colon, VIEW_ARG(p->text));
-    else if (last)
+    } else if (last) {
         LOG_ERROR(TLS,
                   "watch: %s=" VIEW_FMT " is not changed, the old one goes on: " VIEW_FMT
                   "%s" VIEW_FMT,
                   kind, VIEW_ARG(name), VIEW_ARG(p->file), colon, VIEW_ARG(p->text));
+    }
 }
 
 static bool has_changed(const struct cert_reload_outcome *o, struct view bundle)
 {
-    for (uint32_t i = 0; o->after != NULL && i < cert_set_n(o->after); i++)
+    for (uint32_t i = 0; o->after != NULL && i < cert_set_n(o->after); i++) {
         if (view_eq(cert_bundle_name(cert_set_at(o->after, i)), bundle))
             return cert_set_outcome(o->after, i) == CERT_CHANGED ||
                    cert_set_outcome(o->after, i) == CERT_ADDED;
+    }
     return false;
 }
 

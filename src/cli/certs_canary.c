@@ -71,10 +71,11 @@ int certs_canary(const struct certs_asking *a)
     for (size_t i = 0; a->n_words <= 1 && i < SP_COUNT_OF(verdicts); i++) {
         const struct certs_path path = certs_path_of(verdicts[i].path);
 
-        if (strcmp(word, verdicts[i].word) == 0)
+        if (strcmp(word, verdicts[i].word) == 0) {
             return certs_ask(a, &(struct certs_call){.method = verdicts[i].method,
                                                      .path = &path,
                                                      .show = verdicts[i].show});
+        }
     }
     return command_misused(&command_certs, "canary: nothing, \"complete\" or \"back\"");
 }

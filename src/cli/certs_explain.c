@@ -45,10 +45,11 @@ static void show_port(const json_t *port)
 
     if (bundle == NULL)
         (void)printf("port %s: refused\n", certs_text(port, "port"));
-    else
+    else {
         (void)printf("port %s: bundle %s (%s%s%s)\n", certs_text(port, "port"), bundle,
                      certs_text(port, "match"), pattern == NULL ? "" : " ",
                      pattern == NULL ? "" : pattern);
+    }
     (void)printf("    %s\n", certs_text(port, "why"));
     show_certificates(port);
     show_canary(json_object_get(port, "canary"));

@@ -101,10 +101,11 @@ static int show(const struct certs_asking *a, const json_t *answer)
     (void)fflush(stdout); /* before what stands on the other stream */
     tell_problems(answer);
     show_sum(a, answer);
-    if (count(answer, "client_auth_changed") > 0)
+    if (count(answer, "client_auth_changed") > 0) {
         (void)printf("certificates of clients: rules of %lld ports %s\n",
                      count(answer, "client_auth_changed"),
                      json_is_true(json_object_get(answer, "dry_run")) ? "would change" : "changed");
+    }
     if (json_is_true(json_object_get(answer, "canary")))
         (void)printf("canary: %s%s of the handshakes are served with what changed\n", a->canary,
                      strchr(a->canary, '%') == NULL ? "%" : "");
@@ -145,20 +146,22 @@ static int add_canary(const struct certs_asking *a, struct certs_path *path)
 {
     char seconds[16];
 
-    if (a->canary == NULL)
+    if (a->canary == NULL) {
         return a->canary_for == NULL
                    ? EXIT_DONE
                    : command_misused(&command_certs, "reload: --canary-for goes with --canary");
+    }
     if (!is_share(a->canary))
         return command_misused(
             &command_certs, "reload: --canary takes a share such as \"5%%\", from 0.01%% to 100%%");
     certs_path_add(path, "canary", a->canary);
     if (a->canary_for == NULL)
         return EXIT_DONE;
-    if (seconds_of(a->canary_for) == 0)
+    if (seconds_of(a->canary_for) == 0) {
         return command_misused(
             &command_certs,
             "reload: --canary-for takes a time such as \"60s\" or \"5m\", up to a day");
+    }
     (void)snprintf(seconds, sizeof(seconds), "%u", seconds_of(a->canary_for));
     certs_path_add(path, "canary_s", seconds);
     return EXIT_DONE;

@@ -93,7 +93,7 @@ static uint64_t hash_value(uint64_t hash, const struct conf_row *row, const void
     case CONF_REFS:
     case CONF_TYPE_COUNT: break;
     }
-    SP_ASSERT(!"a row that has no hash");
+    SP_ASSERT(false); /* a row that has no hash */
     return hash;
 }
 
