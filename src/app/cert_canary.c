@@ -76,19 +76,38 @@ void cert_canary_complete(struct server *s, const char *why)
     server_ocsp_follow(s);
 }
 
+static void stop_trying(struct server *s)
+{
+    const struct cert_canary *c = &s->canary;
+
+    for (uint32_t i = 0; i < c->n_ports; i++)
+        if (s->ports[i]->tls != NULL)
+            ssl_port_set_canary(s->ports[i]->tls, NULL, 0);
+}
+
 void cert_canary_back(struct server *s, const char *why)
 {
     struct cert_canary *c = &s->canary;
 
     if (c->set == NULL)
         return;
-    for (uint32_t i = 0; i < c->n_ports; i++)
-        if (s->ports[i]->tls != NULL)
-            ssl_port_set_canary(s->ports[i]->tls, NULL, 0);
+    stop_trying(s);
     cert_set_unref(c->rejected);
     c->rejected = cert_set_ref(c->set);
     METRIC_INC(tls_canaries_reverted);
     LOG_WARN(TLS, "canary=went_back reason=\"%s\"", why);
+    let_go(c);
+    server_ocsp_follow(s);
+}
+
+void cert_canary_drop(struct server *s, const char *why)
+{
+    struct cert_canary *c = &s->canary;
+
+    if (c->set == NULL)
+        return;
+    stop_trying(s);
+    LOG_INFO(TLS, "canary=ended reason=\"%s\"", why);
     let_go(c);
     server_ocsp_follow(s);
 }

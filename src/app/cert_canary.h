@@ -50,10 +50,12 @@ void cert_canary_fini(struct cert_canary *canary);
 enum sp_err cert_canary_begin(struct server *s, struct cert_set *set,
                               struct server_port_certs *ports,
                               const struct cert_canary_options *options) SP_MUST_CHECK;
-/* The new ones serve everybody; or the old ones do again. Harmless without one. `why` for the log.
- */
+/* The new ones serve everybody; or the old ones do again, and the file watch does not bring back
+ * what was tried; or it ends without a verdict, as something else comes. Harmless without one.
+ * `why` for the log. */
 void cert_canary_complete(struct server *s, const char *why);
 void cert_canary_back(struct server *s, const char *why);
+void cert_canary_drop(struct server *s, const char *why);
 /* Of the bundle at `i` of the set that is tried. */
 struct cert_canary_use cert_canary_use_of(const struct server *s, uint32_t i);
 

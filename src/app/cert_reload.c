@@ -201,7 +201,7 @@ static void run(struct reloading *r)
     if (r->options->dry_run)
         return;
     server_ocsp_prepare(r->server, r->server->config, o->after, &r->reporter);
-    cert_canary_back(r->server, "another reload");
+    cert_canary_drop(r->server, "another reload");
     if (r->options->canary.share > 0)
         begin_canary(r);
     else

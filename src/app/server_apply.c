@@ -330,7 +330,7 @@ void server_apply_commit(struct server_apply *a)
     struct config *old_config = s->config;
     struct cert_set *old_certs = s->certs;
 
-    cert_canary_back(s, "another configuration");
+    cert_canary_drop(s, "another configuration");
     server_lock(s);
     proxy_service_commit(&s->service, a->service);
     commit_core(a);

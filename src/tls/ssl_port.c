@@ -80,12 +80,14 @@ void ssl_port_unref(struct ssl_port *port)
  * its reference and leaves. All of it sequentially consistent: a reader that the writer did not see
  * sees the new pointer. */
 
-/* Is it this handshake's turn to try? Evenly spread: with a share of 500 each twentieth. */
+/* Is it this handshake's turn to try? Steps of the golden ratio: evenly spread, and no rhythm that
+ * clients have (each second one resumes) falls in with it. */
 static bool tries(struct ssl_port *port)
 {
-    uint64_t share = atomic_load(&port->canary_share), n = atomic_fetch_add(&port->canary_turn, 1);
+    uint64_t share = atomic_load(&port->canary_share);
+    uint32_t n = atomic_fetch_add(&port->canary_turn, 1) * UINT32_C(2654435769);
 
-    return (n + 1) * share / SSL_PORT_WHOLE != n * share / SSL_PORT_WHOLE;
+    return n * (uint64_t)SSL_PORT_WHOLE >> 32 < share;
 }
 
 struct cert_store *ssl_port_store(struct ssl_port *port)
