@@ -46,10 +46,11 @@ static void make_link(const char *name, const char *target)
 /* Only what is in the test's own folder, by its path from there. */
 static void note(const char *what, const char *folder, const char *name)
 {
-    size_t n = strlen(text), len = strlen(base);
-
-    if (strncmp(folder, base, len) == 0)
-        (void)snprintf(text + n, sizeof(text) - n, "%s%s/%s ", what, folder + len, name);
+    if (strncmp(folder, base, strlen(base)) != 0)
+        return;
+    const char *const parts[] = {what, folder + strlen(base), "/", name, " "};
+    for (size_t i = 0; i < SP_COUNT_OF(parts); i++)
+        (void)strncat(text, parts[i], sizeof(text) - 1 - strlen(text));
 }
 
 static bool on_enter(void *arg, const char *folder, const char *name)
