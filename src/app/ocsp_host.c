@@ -53,10 +53,12 @@ void ocsp_hosts_sweep(struct list *hosts)
 
 void ocsp_hosts_free(struct list *hosts)
 {
-    struct list *pos;
+    struct list *next;
 
-    while (hosts != NULL && (pos = list_pop_front(hosts)) != NULL)
+    for (struct list *pos = hosts == NULL ? NULL : hosts->next; pos != hosts; pos = next) {
+        next = pos->next;
         free(container_of(pos, struct ocsp_host, link));
+    }
     free(hosts);
 }
 

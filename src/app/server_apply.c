@@ -307,6 +307,7 @@ static void leave_old_ports(struct server_apply *a)
     for (uint32_t i = 0; i < s->n_ports; i++) {
         struct server_port *port = s->ports[i];
 
+        SP_ASSERT(port != NULL);
         if (is_in(a, port))
             continue;
         ports_leave(s, port);

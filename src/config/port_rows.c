@@ -81,13 +81,15 @@ static void finish_tickets(struct conf_reader *r, const struct conf_path *at,
     bool derived = tls->ticket_secret_file.len > 0, listed = tls->ticket_key_file.len > 0;
     const char *key = derived ? "ticket_secret_file" : "ticket_key_file";
 
-    if (derived && listed)
+    if (derived && listed) {
         conf_error(r, &(struct conf_path){.up = at, .key = "ticket_key_file"},
                    "tickets have the keys of this file, or those of \"ticket_secret_file\": not "
                    "both");
-    if ((derived || listed) && !tls->session_tickets)
+    }
+    if ((derived || listed) && !tls->session_tickets) {
         conf_error(r, &(struct conf_path){.up = at, .key = key},
                    "is of no use with \"session_tickets\": false");
+    }
     if (tls->ticket_label.len > 0 && !derived)
         conf_error(r, &(struct conf_path){.up = at, .key = "ticket_label"},
                    "is only for keys that are derived: needs \"ticket_secret_file\" beside it");

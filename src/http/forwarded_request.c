@@ -95,7 +95,7 @@ static bool is_replaced(const struct http_head *request, const struct http_field
     /* A reader of CGI variables takes it for the proxy that it shall use (httpoxy). */
     case HTTP_FIELD_OTHER:
         return view_eq_nocase(field->name, VIEW("proxy")) || forwarding_is_imitation(field->name);
-    case HTTP_FIELD_HOST: return true;
+    case HTTP_FIELD_HOST:
     case HTTP_FIELD_EARLY_DATA: return true;
     case HTTP_FIELD_COOKIE: return joins_cookies;
     /* RFC 9110 10.1.1: ignored from an HTTP/1.0 client, who would not understand the 100. */

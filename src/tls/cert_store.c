@@ -43,7 +43,8 @@ static void add_bundles(struct cert_store *store, const struct cert_store_option
     for (uint32_t i = 0; i < conf->n_bundles; i++)
         add_bundle(store, o->set, conf->bundles[i]->name);
     store->fallback = fallback == NULL ? 0 : index_of(conf, fallback);
-    if (store->fallback == conf->n_bundles) /* a default that stands beside the list */
+    if (fallback != NULL &&
+        store->fallback == conf->n_bundles) /* a default that stands beside the list */
         add_bundle(store, o->set, fallback->name);
 }
 

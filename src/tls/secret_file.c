@@ -52,10 +52,11 @@ static bool look_at(int fd, const struct secret_source *source)
         secret_file_problem(source, false, "is not a regular file");
         return false;
     }
-    if ((st.st_mode & S_IROTH) != 0)
+    if ((st.st_mode & S_IROTH) != 0) {
         secret_file_problem(source, true,
                             "can be read by everybody (mode %04o): expected 0600 or 0640",
                             (unsigned)st.st_mode & 07777U);
+    }
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* 80 bytes are 26 whole groups of three, and two more: one "=" at the end. */
-#define BASE64_CHARS ((TICKET_KEY_BYTES + 2) / 3 * 4)
+#define BASE64_CHARS ((size_t)(TICKET_KEY_BYTES + 2) / 3 * 4)
 #define BLANKS       " \t\r\n"
 
 static bool is_text(struct view bytes)
@@ -89,8 +89,9 @@ static bool add_line(struct ticket_key_list *list, struct view line, size_t numb
     bool ok = decode(line, key);
 
     if (!ok)
-        (void)snprintf(why, TICKET_WHY_MAX, "line %zu: expected %u bytes in base64 (%u characters)",
-                       number, TICKET_KEY_BYTES, BASE64_CHARS);
+        (void)snprintf(why, TICKET_WHY_MAX,
+                       "line %zu: expected %u bytes in base64 (%zu characters)", number,
+                       TICKET_KEY_BYTES, BASE64_CHARS);
     ok = ok && add(list, key, "line", number, why);
     OPENSSL_cleanse(key, sizeof(key));
     return ok;

@@ -18,6 +18,7 @@ static struct tls_tickets *tickets;
 static SSL_CTX *server_ctx, *client_ctx;
 static enum ticket_use last_use;
 
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's shape
 static int on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                   EVP_MAC_CTX *mac, int seal)
 {

@@ -69,7 +69,8 @@ static void init_client(struct tls_pair *pair, struct tls_bed *bed, int version,
     (void)SSL_set_max_proto_version(pair->client, version);
     (void)SSL_set_tlsext_status_type(pair->client, TLSEXT_STATUSTYPE_ocsp);
     if (suites != NULL)
-        assert_int_equal(SSL_set1_sigalgs_list(pair->client, suites), 1);
+        assert_int_equal(
+            SSL_ctrl(pair->client, SSL_CTRL_SET_SIGALGS_LIST, 0, (void *)(uintptr_t)suites), 1);
 }
 
 /* The staple that the client was given, of OpenSSL's; NULL: none. */
