@@ -31,7 +31,7 @@ static void add_bundle(struct cert_store *store, const struct cert_set *set, str
 {
     struct cert_bundle *bundle = cert_set_find(set, name);
 
-    SP_ASSERT(bundle != NULL);
+    SP_ASSERT(bundle != NULL); /* the set is of the port's configuration */
     store->bundles[store->n_bundles++] = cert_bundle_ref(bundle);
 }
 
@@ -43,8 +43,8 @@ static void add_bundles(struct cert_store *store, const struct cert_store_option
     for (uint32_t i = 0; i < conf->n_bundles; i++)
         add_bundle(store, o->set, conf->bundles[i]->name);
     store->fallback = fallback == NULL ? 0 : index_of(conf, fallback);
-    if (fallback != NULL &&
-        store->fallback == conf->n_bundles) /* a default that stands beside the list */
+    /* A default may stand beside the list. */
+    if (fallback != NULL && store->fallback == conf->n_bundles)
         add_bundle(store, o->set, fallback->name);
 }
 
@@ -130,6 +130,7 @@ struct cert_store *cert_store_new(const struct cert_store_options *o)
 {
     struct cert_store *store = calloc(1, sizeof(*store));
 
+    SP_ASSERT(o->conf->n_bundles > 0);
     if (store == NULL)
         return NULL;
     atomic_init(&store->refs, 1);

@@ -88,10 +88,11 @@ static bool add_line(struct ticket_key_list *list, struct view line, size_t numb
     uint8_t key[TICKET_KEY_BYTES + 1];
     bool ok = decode(line, key);
 
-    if (!ok)
+    if (!ok) {
         (void)snprintf(why, TICKET_WHY_MAX,
                        "line %zu: expected %u bytes in base64 (%zu characters)", number,
                        TICKET_KEY_BYTES, BASE64_CHARS);
+    }
     ok = ok && add(list, key, "line", number, why);
     OPENSSL_cleanse(key, sizeof(key));
     return ok;
