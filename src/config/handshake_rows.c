@@ -21,7 +21,7 @@ static const struct conf_row rows[] = {
         "A handshake that has waited longer is dropped before it costs anything.")},
     {INT(shed_after_ms, 0, 600000, 1000, "ms",
         "When waits have been above `target_wait_ms` for so long, clients that a thread cannot serve "
-        "within twice of it are refused as they arrive; 0: never.")},
+        "within twice of it, beyond the first 64, are refused as they arrive; 0: never.")},
     {INT(max_at_once, 0, 100000000, 0, "connections",
         "In their handshake at the same time, of all threads; above it accepting rests; 0: any "
         "number.")},

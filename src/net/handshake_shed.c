@@ -7,6 +7,9 @@
 /* Longer than this between two is no measure of what one takes. */
 #define EACH_MAX_US   100000
 #define EACH_AT_FIRST 1000
+/* So few are no storm. They wait long where data leaves handshakes little of the core, or each
+ * takes long: nobody is helped by being refused then. */
+#define FEW           64
 
 void handshake_shed_init(struct handshake_shed *s, int64_t after_us, int64_t target_us)
 {
@@ -46,7 +49,7 @@ static bool is_lasting(struct handshake_shed *s, int64_t wait_us, int64_t now_us
 
 void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us)
 {
-    bool long_enough = (int64_t)n * s->each_us > 2 * s->target_us;
+    bool long_enough = n > FEW && (int64_t)n * s->each_us > 2 * s->target_us;
 
     if (s->after_us == 0)
         return;

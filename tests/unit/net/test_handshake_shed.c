@@ -69,6 +69,22 @@ static void it_ends_a_second_after_it_was_last_needed(void **state)
     assert_false(handshake_shed_refuses(&s));
 }
 
+static void a_few_that_wait_long_are_no_storm(void **state)
+{
+    struct handshake_shed s;
+    int64_t now_us = 1;
+
+    (void)state;
+    handshake_shed_init(&s, AFTER_US, TARGET_US);
+    for (; now_us < 3 * AFTER_US; now_us += 20 * EACH_US) { /* each takes 20 ms */
+        handshake_shed_served(&s, 64, now_us);
+        handshake_shed_note(&s, 64, 20 * TARGET_US, now_us);
+        assert_false(handshake_shed_refuses(&s));
+    }
+    handshake_shed_note(&s, 65, 20 * TARGET_US, now_us);
+    assert_true(handshake_shed_refuses(&s));
+}
+
 /* A pause in which nobody waited says nothing of what one takes. */
 static void the_average_is_of_busy_times_only(void **state)
 {
@@ -100,6 +116,7 @@ int main(void)
         cmocka_unit_test(what_lasts_is_refused_as_far_as_it_cannot_be_served_soon),
         cmocka_unit_test(a_wait_that_was_short_in_between_begins_anew),
         cmocka_unit_test(it_ends_a_second_after_it_was_last_needed),
+        cmocka_unit_test(a_few_that_wait_long_are_no_storm),
         cmocka_unit_test(the_average_is_of_busy_times_only),
         cmocka_unit_test(zero_means_never),
     };
