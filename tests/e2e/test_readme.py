@@ -49,10 +49,33 @@ def test_lines_with_a_prompt(start, tmp_path):
                              "conf/run/sallyport.sock": proxy.control.path},
                   {"SALLYPORT_SOCKET": proxy.control.path})
     shown = examples("../../README.md")
-    assert len(shown) == 6
+    assert len(shown) == 8
 
     for command, printed in shown:
+        if command.startswith("sallyport certs"):
+            continue
         if printed:
             hold(shell, command, printed, *([AMOUNT] if " status" in command else []))
         else:  # too much to show
             assert "sallyport_http_requests_total " in shell.run(command)
+
+
+def test_certificates_that_change(start, tmp_path, certs):
+    """First a new one, then one whose key is another's."""
+    own = certs.copy(tmp_path / "own")
+    own.leaf("shop-ecdsa", "ecdsa", ["shop.example.com"])
+    own.leaf("site-ecdsa", "ecdsa", ["site.example.com"])
+    bundle = {"certs": [{"chain": str(own.chain("shop-ecdsa")), "key": str(own.key("shop-ecdsa"))}]}
+    proxy = start.proxy(ports={"127.0.0.1:0": {"bundles": ["shop"]}}, bundles={"shop": bundle},
+                        certificates={"watch": False})
+    shell = Shell(tmp_path, {"/etc/sallyport/shop.": f"{own.folder}/shop-ecdsa."},
+                  {"SALLYPORT_SOCKET": proxy.control.path})
+    marks = [(r"\d{4}-\d\d-\d\d", "DAY"), (r"\b[0-9a-f]{16,}\b", "HEX"), AMOUNT]
+    reloads = [printed for command, printed in examples("../../README.md")
+               if command == "sallyport certs reload"]
+    assert len(reloads) == 2
+
+    own.leaf("shop-ecdsa", "ecdsa", ["shop.example.com"])
+    hold(shell, "sallyport certs reload", reloads[0], *marks)
+    own.key("shop-ecdsa").write_bytes(own.key("site-ecdsa").read_bytes())
+    hold(shell, "sallyport certs reload", reloads[1], *marks)
