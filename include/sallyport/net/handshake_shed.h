@@ -4,9 +4,10 @@
  * A queue absorbs a burst. When it does not get shorter for `after`, the load is more than the
  * thread can bear, and a queue only makes everybody wait before most are dropped anyway. From then
  * on a newcomer is let in when those before it are few (64) or will be served within twice the
- * target wait, and else reset at once: that costs little beside a handshake, and the client knows, can try another
- * machine, and does not stand in the kernel's backlog until it has given up. How long one takes is
- * measured while the queue is never empty. It ends when nobody had to be refused for a second.
+ * target wait, and else reset at once: that costs little beside a handshake, and the client knows,
+ * can try another machine, and does not stand in the kernel's backlog until it has given up. How
+ * long one takes is measured while the queue is never empty. It ends when nobody had to be refused
+ * for a second.
  *
  * One per thread that runs handshakes; its net_handler owns it. `refuses` may be asked by any
  * thread. */
