@@ -88,7 +88,8 @@ def _head(info):
     kind = "virtual machine" if m["virtual"] else "machine"
     return f"""# Benchmarks
 
-Written by `{info["command"]}`. Run it on the machine that matters to you: `make bench`.
+Written by `bench/run`, scenario by scenario: each table says in how many rounds.
+Run it on the machine that matters to you: `make bench`.
 
 - {m["cores"]}-core {kind}, {m["processor"]}, {m["memory_gb"]} GB; {m["system"]}, Linux {m["kernel"]},
   {m["openssl"]}.
