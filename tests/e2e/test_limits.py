@@ -186,6 +186,8 @@ def test_connections_in_total(start, connect):
     clients = [connect(proxy.http, tls=False) for _ in range(n)]
     for client in clients:  # not idle: half a request each
         client.send(b"GET / HTTP/1.1\r\n")
+    # Each thread accepts from a queue of its own: one that comes later could be accepted earlier.
+    proxy.wait_metric("net_opened", n)
 
     # The rest wait in the backlog, or are refused: both are an end, and those inside are served.
     late = connect(proxy.http, tls=False)
