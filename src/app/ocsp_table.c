@@ -11,19 +11,11 @@
 
 /* ---- Order: by certificate, then by where its response comes from ---- */
 
-static int compare_views(struct view a, struct view b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len == 0 ? 0 : memcmp(a.p, b.p, len);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_slots(const struct ocsp_slot *a, const struct ocsp_slot *b)
 {
     int order = memcmp(ocsp_slot_fingerprint(a), ocsp_slot_fingerprint(b), OCSP_FINGERPRINT_BYTES);
 
-    return order != 0 ? order : compare_views(ocsp_slot_file(a), ocsp_slot_file(b));
+    return order != 0 ? order : view_compare(ocsp_slot_file(a), ocsp_slot_file(b));
 }
 
 static int by_key_and_address(const void *a, const void *b)
@@ -34,41 +26,28 @@ static int by_key_and_address(const void *a, const void *b)
     return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
+static int slot_to_entry(const void *slot, const void *entry)
+{
+    const struct ocsp_entry *e = entry;
+
+    return compare_slots(slot, e->slots[0]);
+}
+
 struct ocsp_entry *ocsp_table_find(const struct ocsp_table *t, const struct ocsp_slot *slot)
 {
-    uint32_t low = 0, high = t->n;
+    return t->n == 0 ? NULL : bsearch(slot, t->v, t->n, sizeof(*t->v), slot_to_entry);
+}
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = compare_slots(slot, t->v[middle].slots[0]);
+static int fingerprint_to_entry(const void *fingerprint, const void *entry)
+{
+    const struct ocsp_entry *e = entry;
 
-        if (order == 0)
-            return &t->v[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return memcmp(fingerprint, ocsp_slot_fingerprint(e->slots[0]), OCSP_FINGERPRINT_BYTES);
 }
 
 static struct ocsp_entry *find_certificate(const struct ocsp_table *t, const uint8_t *fingerprint)
 {
-    uint32_t low = 0, high = t->n;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = memcmp(fingerprint, ocsp_slot_fingerprint(t->v[middle].slots[0]),
-                           OCSP_FINGERPRINT_BYTES);
-
-        if (order == 0)
-            return &t->v[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return t->n == 0 ? NULL : bsearch(fingerprint, t->v, t->n, sizeof(*t->v), fingerprint_to_entry);
 }
 
 bool ocsp_table_has(const struct ocsp_table *t, const uint8_t *fingerprint)

@@ -126,7 +126,7 @@ static int compare_places(const void *a, const void *b)
     if (x->column != y->column)
         return x->column < y->column ? -1 : 1;
     order = json_pointer_compare(x->pointer, y->pointer);
-    return order != 0 ? order : conf_view_compare(x->text, y->text);
+    return order != 0 ? order : view_compare(x->text, y->text);
 }
 
 static void sort(struct config_problems *p)

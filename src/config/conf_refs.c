@@ -16,7 +16,7 @@ static int compare_entries(const void *a, const void *b)
 {
     const struct conf_index_entry *x = a, *y = b;
 
-    return conf_view_compare(x->name, y->name);
+    return view_compare(x->name, y->name);
 }
 
 static void index_fill(struct conf_reader *r, struct conf_index *index)

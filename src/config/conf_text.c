@@ -3,14 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int conf_view_compare(struct view a, struct view b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n == 0 ? 0 : memcmp(a.p, b.p, n);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 void conf_text_init(struct conf_text *t, char *dst, size_t cap)
 {
     SP_ASSERT(cap >= 4);

@@ -21,9 +21,6 @@ void conf_text_add(struct conf_text *t, struct view v);
 /* As a JSON string: quotes, escapes; at most about max bytes of it, then "...". */
 void conf_text_quote(struct conf_text *t, struct view v, size_t max);
 
-/* In the order of their bytes: <0, 0, >0. */
-int conf_view_compare(struct view a, struct view b);
-
 /* The first bytes of v, at most max, without half a UTF-8 character at the end. */
 struct view utf8_head(struct view v, size_t max);
 /* Does a character begin at this byte? */

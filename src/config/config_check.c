@@ -120,7 +120,7 @@ struct served_name {
 static int compare_served_names(const void *a, const void *b)
 {
     const struct served_name *x = a, *y = b;
-    int order = conf_view_compare(x->name, y->name);
+    int order = view_compare(x->name, y->name);
 
     if (order != 0)
         return order;

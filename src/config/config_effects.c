@@ -274,7 +274,7 @@ static int compare_members(const void *a, const void *b)
 {
     const struct member *x = a, *y = b;
 
-    return conf_view_compare(x->name, y->name);
+    return view_compare(x->name, y->name);
 }
 
 /* The members of a map by name; NULL: none, or out of memory. */
@@ -364,7 +364,7 @@ static int compare_effects(const void *a, const void *b)
 
     if (x->part != y->part)
         return x->part < y->part ? -1 : 1;
-    return conf_view_compare(x->pointer, y->pointer);
+    return view_compare(x->pointer, y->pointer);
 }
 
 bool config_plan_effects(struct config_plan *p, const struct config *from, const struct config *to)

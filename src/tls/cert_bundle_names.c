@@ -67,10 +67,8 @@ static void collect_all(struct collecting *c, const struct cert_bundle *bundle,
 static int by_name(const void *a, const void *b)
 {
     const struct view *x = a, *y = b;
-    size_t len = x->len < y->len ? x->len : y->len;
-    int order = memcmp(x->p, y->p, len);
 
-    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+    return view_compare(*x, *y);
 }
 
 /* ECDSA and RSA side by side have the same names. */

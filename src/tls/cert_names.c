@@ -51,18 +51,10 @@ void cert_names_add(struct cert_names *names, struct view normal, uint32_t bundl
     names->v[names->n++] = (struct cert_name){normal, bundle};
 }
 
-static int compare_names(struct view a, struct view b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len == 0 ? 0 : memcmp(a.p, b.p, len);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare(const void *a, const void *b)
 {
     const struct cert_name *x = a, *y = b;
-    int order = compare_names(x->name, y->name);
+    int order = view_compare(x->name, y->name);
 
     return order != 0 ? order : (x->bundle > y->bundle) - (x->bundle < y->bundle);
 }
@@ -81,7 +73,7 @@ const struct cert_name *cert_names_exact(const struct cert_names *names, struct 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (compare_names(names->v[middle].name, name) < 0)
+        if (view_compare(names->v[middle].name, name) < 0)
             low = middle + 1;
         else
             high = middle;

@@ -2,28 +2,20 @@
 
 #include <stdlib.h>
 
-static int compare_views(struct view a, struct view b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len == 0 ? 0 : memcmp(a.p, b.p, len);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* ---- What there is to do ---- */
 
 static int by_conf_name(const void *a, const void *b)
 {
     const struct cert_job *const *x = a, *const *y = b;
 
-    return compare_views((*x)->conf->name, (*y)->conf->name);
+    return view_compare((*x)->conf->name, (*y)->conf->name);
 }
 
 static int name_to_job(const void *name, const void *job)
 {
     const struct cert_job *const *j = job;
 
-    return compare_views(*(const struct view *)name, (*j)->conf->name);
+    return view_compare(*(const struct view *)name, (*j)->conf->name);
 }
 
 /* Only the named ones are looked at. */
@@ -123,7 +115,7 @@ static int by_bundle_name(const void *a, const void *b, void *arg)
     const struct cert_set *set = arg;
     const uint32_t *x = a, *y = b;
 
-    return compare_views(cert_bundle_name(set->v[*x].bundle), cert_bundle_name(set->v[*y].bundle));
+    return view_compare(cert_bundle_name(set->v[*x].bundle), cert_bundle_name(set->v[*y].bundle));
 }
 
 static bool index_names(struct cert_set *set)
@@ -145,7 +137,7 @@ static const struct cert_set_entry *find(const struct cert_set *set, struct view
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         const struct cert_set_entry *entry = &set->v[set->by_name[middle]];
-        int order = compare_views(name, cert_bundle_name(entry->bundle));
+        int order = view_compare(name, cert_bundle_name(entry->bundle));
 
         if (order == 0)
             return entry;

@@ -31,6 +31,15 @@ static inline bool view_eq(struct view a, struct view b)
     return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
+/* In the order of their bytes: <0, 0, >0. */
+static inline int view_compare(struct view a, struct view b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n == 0 ? 0 : memcmp(a.p, b.p, n);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 /* ASCII case is ignored (the C locale is never changed by this program). */
 static inline bool view_eq_nocase(struct view a, struct view b)
 {

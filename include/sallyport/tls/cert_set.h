@@ -61,8 +61,8 @@ struct cert_set_options {
 };
 
 /* Reads files: at start or on a thread that may block. NULL with *err: SP_INVALID after at least
- * one problem that is no warning was reported (all of them are, not only the first), SP_NOMEM, or
- * SP_TLS_INTERNAL. The caller owns one reference. */
+ * one problem that is no warning was reported (all of them are, not only the first), or
+ * SP_NOMEM. The caller owns one reference. */
 struct cert_set *cert_set_load(const struct cert_set_options *options, enum sp_err *err)
     SP_MUST_CHECK;
 struct cert_set *cert_set_ref(struct cert_set *set);

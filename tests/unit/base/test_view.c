@@ -46,12 +46,24 @@ static void parts_never_leave_the_whole(void **state)
     assert_int_equal(view_head(none, 9).len, 0);
 }
 
+static void order_is_that_of_the_bytes(void **state)
+{
+    (void)state;
+    assert_true(view_compare(VIEW("a"), VIEW("b")) < 0);
+    assert_true(view_compare(VIEW("ab"), VIEW("a")) > 0);
+    assert_true(view_compare(VIEW("a"), VIEW("\xff")) < 0);
+    assert_int_equal(view_compare(VIEW("ab"), VIEW("ab")), 0);
+    assert_true(view_compare(none, VIEW("a")) < 0);
+    assert_int_equal(view_compare(none, VIEW("")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_is_bytes_and_length),
         cmocka_unit_test(case_is_ignored_only_on_request),
         cmocka_unit_test(everything_starts_with_nothing),
+        cmocka_unit_test(order_is_that_of_the_bytes),
         cmocka_unit_test(parts_never_leave_the_whole),
     };
 
