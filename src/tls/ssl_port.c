@@ -126,13 +126,15 @@ struct cert_store *ssl_port_trying(struct ssl_port *port, uint32_t *share)
     return store;
 }
 
-/* Not a canary's: that is of the same configuration. */
+/* Not a canary's: that is of the same configuration. Looked up among the readers, without a
+ * reference: a data thread that lets go of the last one would free thousands of certificates. */
 static uint64_t policy_now(struct ssl_port *port, struct view host)
 {
-    struct cert_store *store = ssl_port_serving(port);
-    uint64_t policy = cert_store_policy_of(store, host);
+    uint64_t policy;
 
-    cert_store_unref(store);
+    atomic_fetch_add(&port->readers, 1);
+    policy = cert_store_policy_of(atomic_load(&port->store), host);
+    atomic_fetch_sub(&port->readers, 1);
     return policy;
 }
 
@@ -147,7 +149,8 @@ bool ssl_port_serves(struct ssl_port *port, uint64_t policy, struct view host)
 static void let_go(struct ssl_port *port, struct cert_store *old)
 {
     while (atomic_load(&port->readers) != 0)
-        (void)sched_yield(); /* for as long as a reader needs for three instructions */
+        (void)sched_yield(); /* for as long as a reader needs to take a reference, or to look up a
+                                name */
     cert_store_unref(old);
 }
 
