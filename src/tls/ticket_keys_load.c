@@ -1,66 +1,70 @@
 /* Ticket keys of a port as it is configured. Runs on threads that may block. */
-#include "secret_file.h"
+#include "cert_checks.h"
 #include "ticket_keys_internal.h"
 #include "ticket_secret.h"
 
 #include <openssl/crypto.h>
 
-static struct ticket_keys *no_memory(const struct secret_source *source)
-{
-    secret_file_problem(source, false, "%s", sp_err_text(SP_NOMEM));
-    return NULL;
-}
+#define TICKET_FILE_MAX_BYTES ((size_t)65536)
 
-static struct ticket_keys *of_secret(const struct tls_port_conf *conf, const struct secret_file *f,
-                                     const struct secret_source *source)
+static struct ticket_keys *of_secret(const struct tls_port_conf *conf, const struct cert_file *file,
+                                     struct cert_load *load)
 {
     struct ticket_keys *k;
 
-    if (f->len < TICKET_SECRET_MIN) {
-        secret_file_problem(source, false, "has %zu bytes, expected a secret of at least %u",
-                            f->len, TICKET_SECRET_MIN);
+    if (file->len < TICKET_SECRET_MIN) {
+        cert_load_error(load, file->path, "has %zu bytes, expected a secret of at least %u",
+                        file->len, TICKET_SECRET_MIN);
         return NULL;
     }
-    k = ticket_keys_new_derived((struct view){(const char *)f->p, f->len}, conf->ticket_label,
-                                conf->ticket_lifetime_s);
-    return k == NULL ? no_memory(source) : k;
+    k = ticket_keys_new_derived(cert_file_view(file), conf->ticket_label, conf->ticket_lifetime_s);
+    if (k == NULL)
+        cert_load_nomem(load, file->path);
+    return k;
 }
 
-static struct ticket_keys *of_list(const struct secret_file *f, const struct secret_source *source)
+static struct ticket_keys *of_list(const struct cert_file *file, struct cert_load *load)
 {
     struct ticket_key_list list;
     char why[TICKET_WHY_MAX];
     struct ticket_keys *k = NULL;
 
-    if (!ticket_key_file_parse((struct view){(const char *)f->p, f->len}, &list, why)) {
-        secret_file_problem(source, false, "%s", why);
+    if (!ticket_key_file_parse(cert_file_view(file), &list, why)) {
+        cert_load_error(load, file->path, "%s", why);
     } else {
         k = ticket_keys_new_listed(&list);
         if (k == NULL)
-            (void)no_memory(source);
+            cert_load_nomem(load, file->path);
     }
     OPENSSL_cleanse(&list, sizeof(list));
+    return k;
+}
+
+static struct ticket_keys *of_file(const struct tls_port_conf *conf, struct cert_load *load)
+{
+    bool derives = conf->ticket_secret_file.len > 0;
+    struct ticket_keys *k;
+    struct cert_file file;
+
+    if (!cert_file_read(&file, derives ? conf->ticket_secret_file : conf->ticket_key_file,
+                        TICKET_FILE_MAX_BYTES, load))
+        return NULL;
+    cert_check_permissions(&file, load);
+    k = derives ? of_secret(conf, &file, load) : of_list(&file, load);
+    cert_file_fini(&file);
     return k;
 }
 
 struct ticket_keys *ticket_keys_load(const struct tls_port_conf *conf, struct view port,
                                      const struct cert_reporter *reporter)
 {
-    bool derives = conf->ticket_secret_file.len > 0;
-    const struct secret_source source = {.path = derives ? conf->ticket_secret_file
-                                                         : conf->ticket_key_file,
-                                         .port = port,
-                                         .reporter = reporter};
-    struct secret_file file;
+    struct cert_load load = {.reporter = reporter, .port = port};
     struct ticket_keys *k;
 
-    if (!ticket_keys_have_file(conf)) {
-        k = ticket_keys_new_own(conf->ticket_lifetime_s);
-        return k == NULL ? no_memory(&source) : k;
-    }
-    if (!secret_file_read(&file, &source))
-        return NULL;
-    k = derives ? of_secret(conf, &file, &source) : of_list(&file, &source);
-    secret_file_free(&file);
+    if (ticket_keys_have_file(conf))
+        return of_file(conf, &load);
+    k = ticket_keys_new_own(conf->ticket_lifetime_s);
+    if (k == NULL)
+        cert_load_nomem(&load, (struct view){NULL, 0});
     return k;
 }

@@ -4,6 +4,8 @@ import os
 import re
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from conftest import TLS_PORT
@@ -204,10 +206,14 @@ def test_a_missing_file_is_told_at_the_start_and_by_check(fleet, start, certs, t
     assert f"/ports/{TLS_PORT}: {missing}: cannot be opened" in done.stdout + done.stderr
 
 
-def test_a_file_for_everybody_is_warned_of(fleet, tmp_path):
-    secret = write(tmp_path / "secret", os.urandom(48), 0o644)
+def test_a_file_for_everybody_is_warned_of(fleet):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # pytest's are closed to others, and so is what is in them
+        secret = write(Path(folder) / "secret", os.urandom(48), 0o644)
 
-    assert f"{secret}: can be read by everybody (mode 0644)" in fleet(ticket_secret_file=secret).log()
+        log = fleet(ticket_secret_file=secret).log()
+
+    assert f"{secret}: can be read by every user of this machine (mode 0644)" in log
 
 
 # What clients show

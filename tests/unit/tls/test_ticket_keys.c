@@ -1,5 +1,6 @@
 /* Keys that two machines have in common: derived ones by the clock, listed ones by their file. */
 #include "failing_alloc.h"
+#include "openssl_alloc.h"
 #include "ticket_keys_internal.h"
 #include "ticket_secret.h"
 #include "tls_certs.h"
@@ -277,13 +278,15 @@ static void a_secret_file_is_taken_as_it_is(void **state)
 static void a_file_for_everybody_is_warned_of(void **state)
 {
     struct view path = folder_file(*state, "secret"), none = {NULL, 0};
+    const struct test_folder *folder = *state;
     struct told told;
 
+    assert_int_equal(chmod(folder->path, 0755), 0);
     write_file(path, SECRET.p, SECRET.len, 0644);
     ticket_keys_unref(load(path, none, &told));
     assert_int_equal(told.problems, 0);
     assert_int_equal(told.warnings, 1);
-    assert_string_equal(told.text, "can be read by everybody (mode 0644): expected 0600 or 0640");
+    assert_non_null(strstr(told.text, "can be read by every user of this machine (mode 0644)"));
 }
 
 static void assert_refused(struct view secret_file, struct view key_file, const char *why)
@@ -301,11 +304,11 @@ static void a_file_that_is_no_good_is_refused_in_words(void **state)
     struct view path = folder_file(*state, "file"), none = {NULL, 0};
 
     assert_refused(path, none, "cannot be opened: No such file or directory");
-    assert_refused(VIEW("/"), none, "is not a regular file");
+    assert_refused(VIEW("/"), none, "is a directory, no regular file");
     write_file(path, SECRET.p, 31, 0600);
     assert_refused(path, none, "has 31 bytes, expected a secret of at least 32");
     write_file(path, large, sizeof(large), 0600);
-    assert_refused(path, none, "is larger than 65536 bytes");
+    assert_refused(path, none, "has 65537 bytes; at most 65536 are read");
     write_file(path, large, 81, 0600);
     assert_refused(none, path, "has 81 bytes, expected keys of 80 bytes each, or lines of base64");
     write_file(path, large, 0, 0600);
@@ -361,27 +364,6 @@ static void a_key_that_cannot_be_derived_is_tried_again(void **state)
     ticket_keys_unref(k);
 }
 
-static void *hooked_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return malloc(size);
-}
-
-static void *hooked_realloc(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return realloc(p, size);
-}
-
-static void hooked_free(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
-
 int main(void)
 {
 #define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -400,7 +382,7 @@ int main(void)
         WITH_FOLDER(a_key_that_cannot_be_derived_is_tried_again),
     };
 
-    if (CRYPTO_set_mem_functions(hooked_malloc, hooked_realloc, hooked_free) != 1)
+    if (!openssl_take_allocator())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
