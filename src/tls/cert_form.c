@@ -23,53 +23,21 @@ static bool is_utf16(struct view v)
 
 /* ---- DER: which of the things that people have, by trying ---- */
 
-static bool is_cert(const unsigned char *der, long len)
-{
-    X509 *cert = d2i_X509(NULL, &der, len);
-
-    X509_free(cert);
-    return cert != NULL;
-}
-
-static bool is_pkcs12(const unsigned char *der, long len)
-{
-    PKCS12 *p12 = d2i_PKCS12(NULL, &der, len);
-
-    PKCS12_free(p12);
-    return p12 != NULL;
-}
-
-static bool is_pkcs7(const unsigned char *der, long len)
-{
-    PKCS7 *p7 = d2i_PKCS7(NULL, &der, len);
-
-    PKCS7_free(p7);
-    return p7 != NULL;
-}
-
-static bool is_request(const unsigned char *der, long len)
-{
-    X509_REQ *request = d2i_X509_REQ(NULL, &der, len);
-
-    X509_REQ_free(request);
-    return request != NULL;
-}
-
-static bool is_encrypted_key(const unsigned char *der, long len)
-{
-    X509_SIG *sealed = d2i_X509_SIG(NULL, &der, len);
-
-    X509_SIG_free(sealed);
-    return sealed != NULL;
-}
-
-static bool is_key(const unsigned char *der, long len)
-{
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &der, len);
-
-    EVP_PKEY_free(key);
-    return key != NULL;
-}
+#define IS_DER(name, type, d2i, free_)                   \
+    static bool name(const unsigned char *der, long len) \
+    {                                                    \
+        type *found = d2i(NULL, &der, len);              \
+                                                         \
+        free_(found);                                    \
+        return found != NULL;                            \
+    }
+IS_DER(is_cert, X509, d2i_X509, X509_free)
+IS_DER(is_pkcs12, PKCS12, d2i_PKCS12, PKCS12_free)
+IS_DER(is_pkcs7, PKCS7, d2i_PKCS7, PKCS7_free)
+IS_DER(is_request, X509_REQ, d2i_X509_REQ, X509_REQ_free)
+IS_DER(is_encrypted_key, X509_SIG, d2i_X509_SIG, X509_SIG_free)
+IS_DER(is_key, EVP_PKEY, d2i_AutoPrivateKey, EVP_PKEY_free)
+#undef IS_DER
 
 static const struct {
     bool (*is)(const unsigned char *der, long len);

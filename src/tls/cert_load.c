@@ -9,38 +9,36 @@
 
 #define PROBLEM_TEXT_MAX 512
 
-static void report(const struct cert_load *load, struct view file, const char *text, bool warning)
+SP_PRINTF(4, 0)
+static void report(const struct cert_load *load, struct view file, bool warning, const char *fmt,
+                   va_list args)
 {
-    const struct cert_problem problem = {.bundle = load->bundle,
-                                         .port = load->port,
-                                         .file = file,
-                                         .text = view_of(text),
-                                         .warning = warning};
+    char text[PROBLEM_TEXT_MAX];
+    struct cert_problem problem = {
+        .bundle = load->bundle, .port = load->port, .file = file, .warning = warning};
 
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    problem.text = view_of(text);
     load->reporter->report(load->reporter->arg, &problem);
 }
 
 void cert_load_error(struct cert_load *load, struct view file, const char *fmt, ...)
 {
-    char text[PROBLEM_TEXT_MAX];
     va_list args;
 
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    report(load, file, false, fmt, args);
     va_end(args);
-    report(load, file, text, false);
     load->n_errors++;
 }
 
 void cert_load_warn(struct cert_load *load, struct view file, const char *fmt, ...)
 {
-    char text[PROBLEM_TEXT_MAX];
     va_list args;
 
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    report(load, file, true, fmt, args);
     va_end(args);
-    report(load, file, text, true);
 }
 
 void cert_load_nomem(struct cert_load *load, struct view file)

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "client_trust.h"
-#include "name_text.h"
 
 struct trust_reading {
     struct client_trust *trust;
@@ -15,9 +14,7 @@ struct trust_reading {
 
 /* client_trust_read.c */
 bool trust_out_of_memory(struct trust_reading *r, struct view file); /* false */
-const char *trust_why(void);                                         /* what the library says */
 bool trust_at_end(void); /* did the last PEM call stop because nothing more is there? */
-void trust_format_time(const ASN1_TIME *time, char *dst, size_t cap);
 bool trust_is_past(const ASN1_TIME *time);
 void trust_expires(struct trust_reading *r, const ASN1_TIME *time); /* NULL: never */
 

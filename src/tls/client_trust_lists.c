@@ -1,4 +1,5 @@
 /* Revocation lists: read, checked once for all handshakes, and how a handshake asks them. */
+#include "cert_words.h"
 #include "client_trust_internal.h"
 
 #include <openssl/err.h>
@@ -61,7 +62,7 @@ static bool check_list_dates(struct trust_reading *r, const X509_CRL *list, unsi
         trust_expires(r, next);
         return true;
     }
-    trust_format_time(has_expired ? next : X509_CRL_get0_lastUpdate(list), at, sizeof(at));
+    cert_words_time(has_expired ? next : X509_CRL_get0_lastUpdate(list), at, sizeof(at));
     what = has_expired ? "has expired; the next one was due at" : "is only valid from";
     if (r->load->refuse_expired)
         cert_load_error(r->load, r->conf->crl_file, text, number, issuer, what, at);
@@ -97,9 +98,9 @@ static bool keep_list(struct trust_reading *r, X509_CRL *list, unsigned number, 
 
 static bool take_list(struct trust_reading *r, X509_CRL *list, unsigned number)
 {
-    char issuer[NAME_TEXT_MAX];
+    char issuer[CERT_WORDS_MAX];
 
-    name_text(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
+    cert_words_name(X509_CRL_get_issuer(list), issuer, sizeof(issuer));
     if (has_extension(list, NID_delta_crl)) {
         cert_load_error(r->load, r->conf->crl_file,
                         "list %u (of \"%s\") has only what changed since another one (a delta): "
@@ -123,7 +124,7 @@ bool trust_take_lists(struct trust_reading *r, BIO *bio)
     }
     if (!trust_at_end()) {
         cert_load_error(r->load, r->conf->crl_file, "list %u cannot be read: %s", n + 1,
-                        trust_why());
+                        cert_load_why(r->load));
         ok = false;
     } else if (n == 0) {
         cert_load_error(r->load, r->conf->crl_file,
@@ -213,14 +214,14 @@ static bool has_list(const struct trust_reading *r, const X509 *ca)
 
 static void warn_of_missing_lists(struct trust_reading *r)
 {
-    char name[NAME_TEXT_MAX];
+    char name[CERT_WORDS_MAX];
 
     for (int i = 0; i < sk_X509_num(r->authorities); i++) {
         const X509 *ca = sk_X509_value(r->authorities, i);
 
         if (has_list(r, ca))
             continue;
-        name_text(X509_get_subject_name(ca), name, sizeof(name));
+        cert_words_name(X509_get_subject_name(ca), name, sizeof(name));
         cert_load_warn(r->load, r->conf->crl_file,
                        "has no list of \"%s\": whoever has a certificate of that authority is "
                        "refused",

@@ -1,6 +1,7 @@
 /* Authorities and their revocation lists, read and looked at: what would refuse every client, or
  * let one in who should not be, is said here. */
 #include "cert_file.h"
+#include "cert_words.h"
 #include "client_trust_internal.h"
 
 #include <openssl/err.h>
@@ -20,13 +21,6 @@ bool trust_out_of_memory(struct trust_reading *r, struct view file)
     return false;
 }
 
-const char *trust_why(void)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-
-    return reason == NULL ? "no reason given" : reason;
-}
-
 /* Did the last PEM call stop because nothing more is there? */
 bool trust_at_end(void)
 {
@@ -43,14 +37,6 @@ static const char *form_of(struct view bytes)
     if (bytes.p[0] == 0x30) /* SEQUENCE */
         return "is DER, not PEM; convert it with: openssl x509 (or openssl crl) -inform DER";
     return NULL;
-}
-
-void trust_format_time(const ASN1_TIME *time, char *dst, size_t cap)
-{
-    struct tm tm = {0};
-
-    if (ASN1_TIME_to_tm(time, &tm) != 1 || strftime(dst, cap, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-        (void)snprintf(dst, cap, "an unreadable date");
 }
 
 bool trust_is_past(const ASN1_TIME *time)
@@ -77,13 +63,13 @@ static void look_at_dates(struct trust_reading *r, const X509 *ca, const char *n
     char at[40];
 
     if (trust_is_past(X509_get0_notAfter(ca))) {
-        trust_format_time(X509_get0_notAfter(ca), at, sizeof(at));
+        cert_words_time(X509_get0_notAfter(ca), at, sizeof(at));
         cert_load_warn(r->load, r->conf->ca_file,
                        "the authority \"%s\" has expired: nobody whom it vouches for gets in since "
                        "%s",
                        name, at);
     } else if (X509_cmp_current_time(X509_get0_notBefore(ca)) > 0) {
-        trust_format_time(X509_get0_notBefore(ca), at, sizeof(at));
+        cert_words_time(X509_get0_notBefore(ca), at, sizeof(at));
         cert_load_warn(r->load, r->conf->ca_file,
                        "the authority \"%s\" is not valid yet: it will be from %s", name, at);
     }
@@ -109,9 +95,9 @@ static bool keep_authority(struct trust_reading *r, X509 *ca)
 /* Borrows `ca`. */
 static bool take_authority(struct trust_reading *r, X509 *ca, unsigned number)
 {
-    char name[NAME_TEXT_MAX];
+    char name[CERT_WORDS_MAX];
 
-    name_text(X509_get_subject_name(ca), name, sizeof(name));
+    cert_words_name(X509_get_subject_name(ca), name, sizeof(name));
     if (X509_check_ca(ca) == 0) {
         cert_load_error(r->load, r->conf->ca_file,
                         "certificate %u (\"%s\") is no authority (basicConstraints, keyUsage): it "
@@ -141,7 +127,7 @@ static bool take_authorities(struct trust_reading *r, BIO *bio)
     }
     if (!trust_at_end()) {
         cert_load_error(r->load, r->conf->ca_file, "certificate %u cannot be read: %s", n + 1,
-                        trust_why());
+                        cert_load_why(r->load));
         ok = false;
     } else if (n == 0) {
         cert_load_error(r->load, r->conf->ca_file,
@@ -167,7 +153,7 @@ static bool admit(struct trust_reading *r, X509 *ca)
  * list of that one has its say. */
 static bool admit_authorities(struct trust_reading *r)
 {
-    char name[NAME_TEXT_MAX];
+    char name[CERT_WORDS_MAX];
 
     for (int i = 0; i < sk_X509_num(r->authorities); i++) {
         X509 *ca = sk_X509_value(r->authorities, i);
@@ -177,7 +163,7 @@ static bool admit_authorities(struct trust_reading *r)
                 return trust_out_of_memory(r, r->conf->ca_file);
             continue;
         }
-        name_text(X509_get_subject_name(ca), name, sizeof(name));
+        cert_words_name(X509_get_subject_name(ca), name, sizeof(name));
         cert_load_warn(r->load, r->conf->ca_file,
                        "the authority \"%s\" was revoked by the one above it: nobody whom it "
                        "vouches for gets in",

@@ -1,5 +1,6 @@
 /* Early data, step by step: what arrives when, and what becomes of the handshake. */
 #include "failing_alloc.h"
+#include "openssl_alloc.h"
 #include "tls_pair.h"
 
 #define COUNTED(name) METRIC_GET(metrics_mine, name)
@@ -185,27 +186,6 @@ static void each_failed_allocation_is_survived(void **state)
     assert_false(live_once(*state, UINT32_MAX));
 }
 
-static void *hooked_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return malloc(size);
-}
-
-static void *hooked_realloc(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return realloc(p, size);
-}
-
-static void hooked_free(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
-
 int main(void)
 {
 #define WITH_BED(f) cmocka_unit_test_setup_teardown(f, early_setup, bed_teardown)
@@ -217,7 +197,7 @@ int main(void)
         WITH_BED(each_failed_allocation_is_survived),
     };
 
-    if (CRYPTO_set_mem_functions(hooked_malloc, hooked_realloc, hooked_free) != 1)
+    if (!openssl_take_allocator())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
