@@ -23,36 +23,35 @@ static bool is_utf16(struct view v)
 
 /* ---- DER: which of the things that people have, by trying ---- */
 
-#define IS_DER(name, type, d2i, free_)                   \
-    static bool name(const unsigned char *der, long len) \
-    {                                                    \
-        type *found = d2i(NULL, &der, len);              \
-                                                         \
-        free_(found);                                    \
-        return found != NULL;                            \
-    }
-IS_DER(is_cert, X509, d2i_X509, X509_free)
-IS_DER(is_pkcs12, PKCS12, d2i_PKCS12, PKCS12_free)
-IS_DER(is_pkcs7, PKCS7, d2i_PKCS7, PKCS7_free)
-IS_DER(is_request, X509_REQ, d2i_X509_REQ, X509_REQ_free)
-IS_DER(is_encrypted_key, X509_SIG, d2i_X509_SIG, X509_SIG_free)
-IS_DER(is_key, EVP_PKEY, d2i_AutoPrivateKey, EVP_PKEY_free)
-#undef IS_DER
-
 static const struct {
-    bool (*is)(const unsigned char *der, long len);
+    const ASN1_ITEM *(*item)(void); /* NULL: a private key, which has several */
     const char *what;
     const char *command, *rest; /* around the file's name */
 } forms[] = {
-    {is_cert, "a certificate in DER form", "openssl x509 -inform DER -in", "-out chain.pem"},
-    {is_pkcs12, "PKCS#12", "openssl pkcs12 -in", "-noenc -out combined.pem"},
-    {is_pkcs7, "PKCS#7 in DER form", "openssl pkcs7 -inform DER -print_certs -in",
+    {X509_it, "a certificate in DER form", "openssl x509 -inform DER -in", "-out chain.pem"},
+    {PKCS12_it, "PKCS#12", "openssl pkcs12 -in", "-noenc -out combined.pem"},
+    {PKCS7_it, "PKCS#7 in DER form", "openssl pkcs7 -inform DER -print_certs -in",
      "-out chain.pem"},
-    {is_request, "a certificate request, and no certificate", NULL, NULL},
-    {is_encrypted_key, "an encrypted private key in DER form", "openssl pkcs8 -inform DER -in",
+    {X509_REQ_it, "a certificate request, and no certificate", NULL, NULL},
+    {X509_SIG_it, "an encrypted private key in DER form", "openssl pkcs8 -inform DER -in",
      "-topk8 -out key.pem"},
-    {is_key, "a private key in DER form", "openssl pkey -inform DER -in", "-out key.pem"},
+    {NULL, "a private key in DER form", "openssl pkey -inform DER -in", "-out key.pem"},
 };
+
+static bool is_form(const ASN1_ITEM *(*item)(void), const unsigned char *der, long len)
+{
+    ASN1_VALUE *value;
+    EVP_PKEY *key;
+
+    if (item == NULL) {
+        key = d2i_AutoPrivateKey(NULL, &der, len);
+        EVP_PKEY_free(key);
+        return key != NULL;
+    }
+    value = ASN1_item_d2i(NULL, &der, len, item());
+    ASN1_item_free(value, item());
+    return value != NULL;
+}
 
 /* False: none of them. */
 static bool report_der(const struct cert_file *file, struct cert_load *load)
@@ -63,7 +62,7 @@ static bool report_der(const struct cert_file *file, struct cert_load *load)
     if (file->len == 0 || der[0] != 0x30) /* each is a SEQUENCE */
         return false;
     for (size_t i = 0; i < SP_COUNT_OF(forms) && !found; i++) {
-        found = forms[i].is(der, (long)file->len);
+        found = is_form(forms[i].item, der, (long)file->len);
         if (found && forms[i].command == NULL)
             cert_load_error(load, file->path, "is %s", forms[i].what);
         else if (found)
