@@ -68,7 +68,7 @@ class Bench:
     def running(self, peer, certs, workers=1, cores=None):
         """A peer that serves; `.port` is where."""
         self.n_started += 1
-        folder = self.dir / f"{self.n_started}-{peer.name}"
+        folder = self.dir / f"{self.n_started}-{peer.name.replace('/', '_')}"
         folder.mkdir()
         folder.chmod(0o777)  # some give up root before they write their pid
         settings = peers.Settings(folder, procs.free_port(), self.origin.port, workers, certs)

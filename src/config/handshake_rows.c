@@ -11,7 +11,7 @@ static const struct conf_row rows[] = {
         "data is; 0: what is left.")},
     {INT(max_waiting, 2, 1000000, 256, "handshakes",
         "Of one thread; with as many waiting for their turn it accepts no connection until half of "
-        "them are gone.")},
+        "them are gone, or refuses those who come (`shed_after_ms`).")},
     {INT(max_open, 2, 1000000, 4096, "connections",
         "Of one thread; the same for connections in their handshake, waiting or not.")},
     {INT(target_wait_ms, 1, 60000, 50, "ms",
@@ -20,8 +20,9 @@ static const struct conf_row rows[] = {
     {INT(max_wait_ms, 10, 60000, 2000, "ms",
         "A handshake that has waited longer is dropped before it costs anything.")},
     {INT(shed_after_ms, 0, 600000, 1000, "ms",
-        "When waits have been above `target_wait_ms` for so long, clients that a thread cannot serve "
-        "within twice of it, beyond the first 64, are refused as they arrive; 0: never.")},
+        "When waits have been above `target_wait_ms` for so long, clients beyond the first 64 that a "
+        "thread cannot serve within twice of it, or beyond `max_waiting`, are refused as they "
+        "arrive; 0: never.")},
     {INT(max_at_once, 0, 100000000, 0, "connections",
         "In their handshake at the same time, of all threads; above it accepting rests; 0: any "
         "number.")},

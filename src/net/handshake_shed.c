@@ -1,3 +1,4 @@
+#include <sallyport/net/handshake_queue.h>
 #include <sallyport/net/handshake_shed.h>
 
 /* An overload that refuses nobody for so long is over. */
@@ -11,18 +12,19 @@
  * takes long: nobody is helped by being refused then. */
 #define FEW           64
 
-void handshake_shed_init(struct handshake_shed *s, int64_t after_us, int64_t target_us)
+void handshake_shed_init(struct handshake_shed *s, const struct handshake_queue_options *options)
 {
-    *s = (struct handshake_shed){
-        .after_us = after_us, .target_us = target_us, .each_us = EACH_AT_FIRST};
+    *s = (struct handshake_shed){.each_us = EACH_AT_FIRST};
     atomic_init(&s->refusing, false);
+    handshake_shed_set(s, options);
 }
 
-void handshake_shed_set(struct handshake_shed *s, int64_t after_us, int64_t target_us)
+void handshake_shed_set(struct handshake_shed *s, const struct handshake_queue_options *options)
 {
-    s->after_us = after_us;
-    s->target_us = target_us;
-    if (after_us != 0)
+    s->after_us = options->shed_after_us;
+    s->target_us = options->target_wait_us;
+    s->max_waiting = options->max_waiting;
+    if (s->after_us != 0)
         return;
     s->on = false;
     atomic_store_explicit(&s->refusing, false, memory_order_relaxed);
@@ -47,9 +49,14 @@ static bool is_lasting(struct handshake_shed *s, int64_t wait_us, int64_t now_us
     return s->late_since_us != 0 && now_us - s->late_since_us >= s->after_us;
 }
 
+static bool is_long(const struct handshake_shed *s, uint32_t n)
+{
+    return n > FEW && ((int64_t)n * s->each_us > 2 * s->target_us || n >= s->max_waiting);
+}
+
 void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us)
 {
-    bool long_enough = n > FEW && (int64_t)n * s->each_us > 2 * s->target_us;
+    bool long_enough = is_long(s, n);
 
     if (s->after_us == 0)
         return;

@@ -322,6 +322,11 @@ bool net_accept_has_room(const struct net_accept *na)
     return false;
 }
 
+static bool takes_handshakes(const struct net_handler *nh)
+{
+    return !net_handler_is_full(nh) && !handshake_shed_refuses(&nh->shed);
+}
+
 /* Only for a connection that is there: a thread that is drawn and not used would upset the round.
  */
 struct ethread *net_accept_next_thread(struct net_accept *na)
@@ -330,7 +335,7 @@ struct ethread *net_accept_next_thread(struct net_accept *na)
     struct ethread *t = event_processor_assign(core->ep, na->event_type);
 
     for (int i = 1; i < core->ep->groups[na->event_type].n; i++) {
-        if (!net_handler_is_full(net_handler_of(core, t)))
+        if (takes_handshakes(net_handler_of(core, t)))
             break;
         t = event_processor_assign(core->ep, na->event_type);
     }

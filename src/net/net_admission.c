@@ -206,20 +206,22 @@ static void look_again(struct timer *t)
 void net_admission_init(struct net_handler *nh)
 {
     handshake_queue_init(&nh->handshakes, &nh->core->handshakes);
-    handshake_shed_init(&nh->shed, nh->core->handshakes.shed_after_us,
-                        nh->core->handshakes.target_wait_us);
+    handshake_shed_init(&nh->shed, &nh->core->handshakes);
     timer_init(&nh->overload.look, look_again);
     timer_init(&nh->pace_timer, pace_over);
     atomic_init(&nh->handshakes_full, false);
 }
 
+/* While the excess is refused, accepting goes on: who waits in the kernel's queue meanwhile would
+ * be served late, and those who are let in then as well. */
 static void note_full(struct net_handler *nh)
 {
     const struct handshake_queue *q = &nh->handshakes;
     bool was_full = net_handler_is_full(nh);
-    bool full = q->full || nh->n_handshakes >= q->options.max_open ||
+    bool full = (q->full && !nh->shed.on) || nh->n_handshakes >= q->options.max_open ||
                 (was_full && nh->n_handshakes > q->options.max_open / 2);
 
+    full = full && !handshake_shed_refuses(&nh->shed);
     if (full != was_full)
         atomic_store_explicit(&nh->handshakes_full, full, memory_order_relaxed);
 }

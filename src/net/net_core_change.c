@@ -50,7 +50,7 @@ static void take(struct inbox_item *item, struct ethread *t)
 
     (void)t;
     d->nh->handshakes.options = c->handshakes;
-    handshake_shed_set(&d->nh->shed, c->handshakes.shed_after_us, c->handshakes.target_wait_us);
+    handshake_shed_set(&d->nh->shed, &c->handshakes);
     handshake_floor_set(floor, c->handshake_floor_percent,
                         floor->own_thread ? floor->base_budget_ns : c->handshake_budget_ns);
     if (atomic_fetch_sub_explicit(&c->left, 1, memory_order_acq_rel) == 1)

@@ -8,8 +8,9 @@
  * be served neither now nor soon is refused before it costs anything. Resumptions go before full
  * handshakes, as they cost a fifth of one and belong to users who were here before.
  *
- * Accepting stops while the queue is full and starts again when it has fallen to half, so that the
- * rest waits in the kernel's short backlog or is told at once. */
+ * Accepting stops while the queue is full and starts again when it has fallen to half: the rest of
+ * a burst waits in the kernel's backlog. When that lasts, newcomers are refused instead
+ * (handshake_shed.h). */
 #pragma once
 
 #include <sallyport/base/list.h>

@@ -310,6 +310,54 @@ static void under_lasting_overload_newcomers_are_not_even_looked_at(void **state
     waiters_close(&w);
 }
 
+/* 66 fit into the queue; an overload lasts when it is as old as a millisecond. */
+static int setup_shedding(void **state)
+{
+    const struct net_core_options options = {
+        .n_net_threads = 1,
+        .default_inactivity_ms = 300 * 1000,
+        .handshake_budget_ns = 1000000,
+        .handshakes = {.max_waiting = 66,
+                       .max_open = 1000,
+                       .target_wait_us = 20000,
+                       .max_wait_us = 3600 * INT64_C(1000000),
+                       .shed_after_us = 1000},
+    };
+
+    (void)state;
+    (void)log_set_levels(VIEW("error"));
+    open_with(&options);
+    return 0;
+}
+
+/* Who waited in the kernel's queue for that would be late, and so would all who are let in then. */
+static void under_lasting_overload_accepting_does_not_rest(void **state)
+{
+    enum { N = 70 };
+    int fds[N];
+
+    (void)state;
+    script_is(IO_WANT_TURN, IO_WANT_TURN);
+    script.step_costs_ms = 1;
+    for (int i = 0; i < N; i++) {
+        (void)accept_fake(&user, &fds[i]);
+        peer_says(fds[i], "hello");
+    }
+    for (int i = 0; i < N; i++) {
+        f.nh->shed.each_us = 1; /* all would be served soon */
+        net_fixture_turn(&f);
+    }
+    assert_int_equal(f.nh->handshakes.n, 66);
+    assert_int_equal(script.n_destroyed, N - 66);
+    assert_true(handshake_shed_refuses(&f.nh->shed));
+    assert_false(net_handler_is_full(f.nh));
+    for (int i = 0; i < 2; i++)
+        net_fixture_turn(&f); /* there is room for some, not only when half are gone */
+    assert_false(handshake_shed_refuses(&f.nh->shed) || net_handler_is_full(f.nh));
+    for (int i = 0; i < N; i++)
+        (void)close(fds[i]);
+}
+
 /* ---- Limits ---- */
 
 static struct net_core_options limited(struct handshake_limits_options limits)
@@ -501,6 +549,8 @@ int main(void)
         OVERLOAD_TEST(under_lasting_overload_who_comes_with_a_hello_is_reset),
         OVERLOAD_TEST(a_backdoor_is_open_under_lasting_overload),
         OVERLOAD_TEST(under_lasting_overload_newcomers_are_not_even_looked_at),
+        cmocka_unit_test_setup_teardown(under_lasting_overload_accepting_does_not_rest,
+                                        setup_shedding, teardown),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
         HANDLER_TEST(other_settings_hold_from_the_next_turn_on),
         cmocka_unit_test_setup_teardown(with_as_many_at_once_as_may_be_the_others_wait_outside,
