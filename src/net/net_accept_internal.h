@@ -1,4 +1,4 @@
-/* Between net_accept.c and net_accept_dedicated.c. */
+/* Among the net_accept*.c: the listener, its slots, its threads, and who is let in. */
 #pragma once
 
 #include "net_internal.h"
@@ -12,6 +12,8 @@ struct net_vconnection *net_accept_make_vc(struct net_accept *na, int fd, const 
 bool net_accept_may_accept(const struct net_accept *na, int fd);
 /* Does any thread of the group take another connection now? */
 bool net_accept_has_room(const struct net_accept *na);
+/* Does this one, or, when it would pass it on, any other? */
+bool net_accept_thread_has_room(const struct net_accept *na, struct ethread *t);
 /* accept(2) will never work again: tells the user, the first time. */
 void net_accept_broken(struct net_accept *na);
 /* Counts and logs. */
@@ -25,7 +27,12 @@ static inline void net_accept_hold_fd(struct net_accept *na)
 }
 void net_accept_release_fd(struct net_accept *na);
 
+/* For a connection that starts on another thread than the one that accepted it. */
 struct ethread *net_accept_next_thread(struct net_accept *na);
+
+/* Not in any poll set yet: it is posted to its thread (`start`), and so is its end (`stop`). */
+void net_accept_slot_init(struct net_accept_slot *slot, struct net_accept *na, struct ethread *t,
+                          int fd, bool owns_fd);
 
 /* The threads are made and wait for net_accept_begin_dedicated(). */
 enum sp_err net_accept_open_dedicated(struct net_accept *na) SP_MUST_CHECK;
