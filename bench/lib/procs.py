@@ -1,5 +1,6 @@
 """Processes of a measurement: started on given cores, watched as a tree, stopped by their own pid."""
 
+import itertools
 import os
 import signal
 import socket
@@ -94,18 +95,21 @@ def tree(root):
     return sorted(found)
 
 
-def free_port(taken=set()):
-    """Below the ephemeral range, where no outgoing connection of the generators can take it."""
-    for port in range(20443, 30000):
-        if port in taken:
-            continue
+# The administrator's, as 443 is, where we may; else below the ephemeral range, where no outgoing
+# connection of the generators can take it.
+_PORTS = range(601, 1024) if os.geteuid() == 0 else range(20443, 30000)
+_rotation = itertools.cycle(_PORTS)
+
+
+def free_port():
+    """Another one each time, for as long as there are: connections of the last one may linger."""
+    for port in itertools.islice(_rotation, len(_PORTS)):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        taken.add(port)
         return port
     raise ProcessFailed("no free port")
 

@@ -49,14 +49,29 @@ static bool is_lasting(struct handshake_shed *s, int64_t wait_us, int64_t now_us
     return s->late_since_us != 0 && now_us - s->late_since_us >= s->after_us;
 }
 
-static bool is_long(const struct handshake_shed *s, uint32_t n)
+/* The queue is as long as it may be when so many wait. */
+static uint32_t limit(const struct handshake_shed *s)
 {
-    return n > FEW && ((int64_t)n * s->each_us > 2 * s->target_us || n >= s->max_waiting);
+    uint32_t n = s->max_waiting;
+    int64_t in_time = 2 * s->target_us / (s->each_us > 0 ? s->each_us : 1) + 1;
+
+    if (in_time < n)
+        n = (uint32_t)in_time;
+    return n > FEW ? n : FEW + 1;
+}
+
+uint32_t handshake_shed_room(const struct handshake_shed *s, uint32_t n)
+{
+    uint32_t most = limit(s);
+
+    if (!s->on)
+        return UINT32_MAX;
+    return n < most ? most - n : 0;
 }
 
 void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us)
 {
-    bool long_enough = is_long(s, n);
+    bool long_enough = n >= limit(s);
 
     if (s->after_us == 0)
         return;

@@ -14,6 +14,8 @@ bool net_accept_may_accept(const struct net_accept *na, int fd);
 bool net_accept_has_room(const struct net_accept *na);
 /* Does this one, or, when it would pass it on, any other? */
 bool net_accept_thread_has_room(const struct net_accept *na, struct ethread *t);
+/* Does every thread that could have a newcomer refuse it? */
+bool net_accept_all_refuse(const struct net_accept *na);
 /* accept(2) will never work again: tells the user, the first time. */
 void net_accept_broken(struct net_accept *na);
 /* Counts and logs. */

@@ -76,8 +76,7 @@ static struct net_vconnection *make_vc(struct net_accept *na, int fd, const unio
     return vc;
 }
 
-/* Are all threads that could have the newcomer refusing? */
-static bool all_shed(const struct net_accept *na)
+bool net_accept_all_refuse(const struct net_accept *na)
 {
     struct net_core *core = na->np->core;
     const struct thread_group *group = &core->ep->groups[na->event_type];
@@ -85,7 +84,6 @@ static bool all_shed(const struct net_accept *na)
     for (int i = 0; i < group->n; i++)
         if (!handshake_shed_refuses(&net_handler_of(core, group->threads[i])->shed))
             return false;
-    METRIC_INC(tls_handshakes_shed);
     return true;
 }
 
@@ -95,12 +93,16 @@ static bool newcomer_is_shed(const struct net_accept *na)
 
     if (!na->np->ops->begins_with_handshake)
         return false;
-    if (na->options.accept.mode != ACCEPT_PER_THREAD)
-        return all_shed(na);
+    if (na->options.accept.mode != ACCEPT_PER_THREAD) {
+        if (!net_accept_all_refuse(na))
+            return false;
+        METRIC_INC(tls_handshakes_shed);
+        return true;
+    }
     nh = net_handler_of(na->np->core, this_ethread());
     if (!handshake_shed_refuses(&nh->shed))
         return false;
-    net_admission_shed(nh);
+    net_admission_shed(nh, 1);
     return true;
 }
 

@@ -10,6 +10,8 @@
 #define RETRY_MS      20
 /* While a thread has as many handshakes as it may. */
 #define FULL_RETRY_MS 2
+/* In a lasting overload the excess is refused together, so often. */
+#define REFUSE_MS     5
 
 static void slot_ready(struct event_io *eio, uint32_t events)
 {
@@ -81,6 +83,8 @@ static bool slot_failed(struct net_accept_slot *slot, int error_number)
 {
     struct net_accept *na = slot->accept;
 
+    if (error_number == EINVAL && net_socket_listen_again(slot->fd, &na->options))
+        return false; /* another one that has the socket was refusing those who wait */
     switch (net_accept_note_error(na, error_number)) {
     case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
     case ACCEPT_ERROR_TRANSIENT: return true;
@@ -127,10 +131,49 @@ static bool slot_accept_one(struct net_accept_slot *slot)
     return true;
 }
 
+/* Those who wait in the system's queue, all together: that costs half of accepting and resetting
+ * each. Where several threads accept from it, another one may have room for them. */
+static void slot_refuse_waiting(struct net_accept_slot *slot, struct net_handler *nh)
+{
+    const struct net_accept *na = slot->accept;
+    bool is_shared = !slot->owns_fd && na->n_slots > 1;
+    int n = 0;
+
+    if (!is_shared || net_accept_all_refuse(na))
+        n = net_socket_refuse_waiting(slot->fd, &na->options);
+    if (n < 0) {
+        LOG_LIMITED(NET, ERROR, "port=" VIEW_FMT " errno=%d refused none",
+                    VIEW_ARG(na->options.label), errno);
+        slot->can_refuse = false;
+    } else if (n > 0) {
+        net_admission_shed(nh, (uint32_t)n);
+    }
+}
+
+/* As many as there is room for; the others are refused, and no more are looked at for a while. */
+static void slot_run_shedding(struct net_accept_slot *slot, struct net_handler *nh)
+{
+    uint32_t room = handshake_shed_room(&nh->shed, nh->handshakes.n);
+    uint32_t most = slot->accept->options.accept.accepts_per_turn;
+    uint32_t left = room < most ? room : most;
+
+    while (left > 0 && slot_accept_one(slot))
+        left--;
+    if (left > 0 || room > most)
+        return;
+    slot_refuse_waiting(slot, nh);
+    slot_pause(slot, REFUSE_MS);
+}
+
 void net_accept_slot_run(struct net_accept_slot *slot)
 {
+    struct net_handler *nh = net_handler_of(slot->accept->np->core, slot->thread);
     uint32_t left = slot->accept->options.accept.accepts_per_turn;
 
+    if (slot->can_refuse && nh->shed.on) {
+        slot_run_shedding(slot, nh);
+        return;
+    }
     /* The socket is polled level-triggered: what is left is told again. */
     while (left-- > 0 && slot_accept_one(slot))
         ;
@@ -179,5 +222,8 @@ void net_accept_slot_init(struct net_accept_slot *slot, struct net_accept *na, s
     timer_init(&slot->resume, slot_resume);
     slot->fd = fd;
     slot->owns_fd = owns_fd;
+    slot->can_refuse = na->np->ops->begins_with_handshake &&
+                       na->options.accept.mode == ACCEPT_PER_THREAD &&
+                       !na->options.accept.backdoor && net_socket_can_refuse(&na->options);
     slot->full_since_ms = 0;
 }

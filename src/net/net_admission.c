@@ -77,7 +77,7 @@ void net_handshake_wants_turn(struct net_vconnection *vc)
     struct net_handler *nh = vc->nh;
 
     if (is_shed(vc)) {
-        net_admission_shed(nh);
+        net_admission_shed(nh, 1);
         vc->err = SP_TLS_TIMEOUT;
         net_vc_do_io_close(vc, VC_CLOSE_ABORT);
         return;
@@ -87,10 +87,10 @@ void net_handshake_wants_turn(struct net_vconnection *vc)
         note_shed(nh);
 }
 
-void net_admission_shed(struct net_handler *nh)
+void net_admission_shed(struct net_handler *nh, uint32_t n)
 {
-    METRIC_INC(tls_handshakes_shed);
-    nh->overload.shed++;
+    METRIC_ADD(tls_handshakes_shed, n);
+    nh->overload.shed += n;
 }
 
 static struct net_vconnection *vc_of(struct handshake_entry *e)

@@ -53,7 +53,7 @@ bool net_handshakes_wait(const struct net_handler *nh);
 /* The next step of one costs cryptography: it waits, or is refused. */
 void net_handshake_wants_turn(struct net_vconnection *vc);
 /* A newcomer of this thread is refused on account of handshake_shed.h: counts it. */
-void net_admission_shed(struct net_handler *nh);
+void net_admission_shed(struct net_handler *nh, uint32_t n);
 /* For those who look at this thread from another; at the end of a turn. */
 void net_handshakes_publish(struct net_handler *nh);
 /* One step of the handshake (net_handshake.c), and what comes when it is done: another thread, or
@@ -101,6 +101,16 @@ int net_socket_inherit(int fd, const struct endpoint *bound, const char **what);
 void net_socket_retune(int fd, const struct net_accept_options *options);
 /* What every accepted socket gets. Best effort: what the system refuses is logged once. */
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options);
+/* Can those who wait in its queue be refused together? The socket does not listen for a moment
+ * then, so not where anybody could take the port meanwhile (ip_unprivileged_port_start in ip(7)),
+ * or where the system or somebody else chose it. */
+bool net_socket_can_refuse(const struct net_accept_options *options);
+/* A reset for each connection that waits to be accepted, without a descriptor for any. Whoever
+ * connects in the same moment is refused as well, and accept(2) of who shares the socket may fail
+ * with EINVAL. How many; -1: errno, and it may take net_socket_listen_again() to go on. */
+int net_socket_refuse_waiting(int fd, const struct net_accept_options *options);
+/* After that EINVAL. False: it is no such socket. */
+bool net_socket_listen_again(int fd, const struct net_accept_options *options);
 /* RST instead of FIN. */
 void net_socket_reset_on_close(int fd);
 int net_socket_connect(const struct net_connect_options *options, const char **what);

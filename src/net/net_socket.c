@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -297,8 +298,9 @@ int net_socket_inherit(int fd, const struct endpoint *bound, const char **what)
     fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)
         return -1;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0 &&
-        is_bound_to(fd, bound))
+    /* It may refuse those who wait at this moment, and not listen for as long. */
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
+        is_bound_to(fd, bound) && (listening != 0 || listen(fd, SOMAXCONN) == 0))
         return fd;
     (void)close(fd);
     errno = EBADF;
@@ -314,6 +316,47 @@ void net_socket_retune(int fd, const struct net_accept_options *options)
         warn_option("backlog", options);
     if (options->endpoint.sa.sa_family == AF_UNIX && !set_unix_access(options, &what))
         warn_option(what, options);
+}
+
+/* Below this a port is the administrator's. 0: cannot be told. */
+static unsigned first_free_port(void)
+{
+    FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+    char text[16] = "";
+
+    if (f == NULL)
+        return 0;
+    if (fgets(text, sizeof(text), f) == NULL)
+        text[0] = '\0';
+    (void)fclose(f);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+bool net_socket_can_refuse(const struct net_accept_options *options)
+{
+    return is_ip(&options->endpoint) && endpoint_port(&options->endpoint) != 0 &&
+           endpoint_port(&options->endpoint) < first_free_port() && options->accept.fd < 0;
+}
+
+bool net_socket_listen_again(int fd, const struct net_accept_options *options)
+{
+    return listen(fd, (int)options->accept.backlog) == 0;
+}
+
+/* Linux ends a listening socket that is shut down for reading, keeps its address and options, and
+ * lets it listen again. */
+int net_socket_refuse_waiting(int fd, const struct net_accept_options *options)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return -1;
+    if (info.tcpi_unacked == 0) /* of a listener: the length of its queue */
+        return 0;
+    if (shutdown(fd, SHUT_RD) != 0 || !net_socket_listen_again(fd, options))
+        return -1;
+    return (int)info.tcpi_unacked;
 }
 
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options)

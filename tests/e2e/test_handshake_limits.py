@@ -119,3 +119,65 @@ def test_with_all_places_taken_the_next_waits_outside(limited, connect, in_backg
     assert served == [200]
     assert proxy.metrics()["tls_accept_pause_ms"] > 0
     silent[1].close()
+
+
+def hello() -> bytes:
+    """A ClientHello."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    out = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="shop.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return out.read()
+
+
+def reserved_port() -> int:
+    """Below 1024 nobody else can take it while the proxy lets go of it for a moment."""
+    for port in range(700, 1024):
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.2", port))
+                return port
+            except PermissionError:
+                pytest.skip("ports below 1024 are not ours")
+            except OSError:
+                continue
+    pytest.skip("no port below 1024 is free")
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("ssl_threads", [0, 1])
+def test_a_storm_that_lasts_is_refused_beyond_what_can_be_served(start, connect, certs, ssl_threads, together):
+    port = f"127.0.0.2:{reserved_port() if together else 0}"
+    proxy = start.proxy({"app": [start.backend(answering()).address]},
+                        handshake={"rate_per_s": 20, "burst": 1, "max_waiting": 80, "target_wait_ms": 1,
+                                   "shed_after_ms": 1, "max_wait_ms": 60000},
+                        ports={port: {"bundles": ["shop"]}}, threads={"net": 1, "ssl": ssl_threads})
+    established = connect(proxy.https)
+    first = hello()
+    waiting = []
+
+    for _ in range(400):
+        try:
+            sock = socket.create_connection(proxy.https, timeout=patience(20))
+            waiting.append(sock)
+            sock.sendall(first)
+        except ConnectionError:
+            pass
+    proxy.wait_metric("tls_handshakes_shed", 200)
+    assert established.get("/").status == 200
+    refused = 400 - len(waiting)
+    for sock in waiting:
+        sock.settimeout(0)
+        try:
+            sock.recv(1)
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            refused += 1
+        sock.close()
+    assert refused >= 200
+    assert proxy.metrics()["tls_handshakes_shed"] <= 400
+
+    proxy.wait_log(r"overload=end .* refused=[1-9]\d\d")
+    assert connect(proxy.https).get("/").status == 200

@@ -39,6 +39,8 @@ void handshake_shed_served(struct handshake_shed *s, uint32_t left, int64_t now_
 /* After each change of the queue that a newcomer should know of, and once a turn: `n` wait, the
  * oldest for wait_us. */
 void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us);
+/* So many may come when n wait; UINT32_MAX: nobody is counted. */
+uint32_t handshake_shed_room(const struct handshake_shed *s, uint32_t n);
 /* Is a newcomer refused? */
 static inline bool handshake_shed_refuses(const struct handshake_shed *s)
 {

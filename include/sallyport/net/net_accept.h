@@ -48,6 +48,7 @@ struct net_accept_slot {
     int64_t full_since_ms; /* ...because there are as many handshakes as may be; 0: it is not */
     int fd;                /* owned when it is the thread's own SO_REUSEPORT socket */
     bool owns_fd;
+    bool can_refuse; /* those who wait, together (net_socket_refuse_waiting) */
 };
 
 struct net_accept {

@@ -89,7 +89,8 @@ static void a_want_of_descriptors_rests_the_listener_and_costs_an_idle_connectio
     stop_listener(na);
 }
 
-static void a_broken_listener_is_told_once_and_closed(void **state)
+/* Another one that has the socket refused those who waited (net_socket_refuse_waiting()). */
+static void a_socket_that_did_not_listen_for_a_moment_goes_on(void **state)
 {
     struct net_accept_options o = options_for("127.0.0.1:0");
     struct net_accept *na;
@@ -100,6 +101,23 @@ static void a_broken_listener_is_told_once_and_closed(void **state)
     na = open_listener(&o);
     clients_connect(&c, &na->bound, 1);
     accept_errno = EINVAL;
+    until_told(1);
+    assert_int_equal(n_failed, 0);
+    clients_close(&c);
+    stop_listener(na);
+}
+
+static void a_broken_listener_is_told_once_and_closed(void **state)
+{
+    struct net_accept_options o = options_for("127.0.0.1:0");
+    struct net_accept *na;
+    struct clients c;
+
+    (void)state;
+    o.accept.mode = ACCEPT_SINGLE;
+    na = open_listener(&o);
+    clients_connect(&c, &na->bound, 1);
+    accept_errno = EBADF;
     turn_all();
     assert_int_equal(n_failed, 1);
     turn_all();
@@ -120,7 +138,7 @@ static void a_listener_that_every_thread_finds_broken_is_told_once(void **state)
     (void)state;
     clients_connect(&c, &na->bound, 1);
     for (int i = 0; i < 3; i++) {
-        accept_errno = EINVAL;
+        accept_errno = EBADF;
         net_fixture_use(&f, net_thread(i));
         net_fixture_settle(&f);
     }
@@ -422,6 +440,7 @@ int main(void)
         cmocka_unit_test(each_error_has_its_severity),
         ACCEPT_TEST(an_error_of_the_moment_costs_nobody_else),
         ACCEPT_TEST(a_want_of_descriptors_rests_the_listener_and_costs_an_idle_connection),
+        ACCEPT_TEST(a_socket_that_did_not_listen_for_a_moment_goes_on),
         ACCEPT_TEST(a_broken_listener_is_told_once_and_closed),
         ACCEPT_TEST(a_listener_that_every_thread_finds_broken_is_told_once),
         ACCEPT_TEST(every_thread_accepts_for_itself),

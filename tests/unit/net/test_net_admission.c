@@ -330,6 +330,24 @@ static int setup_shedding(void **state)
     return 0;
 }
 
+/* 66 wait, N - 66 were refused. */
+static void shed_lasts(int *fds, int n)
+{
+    script_is(IO_WANT_TURN, IO_WANT_TURN);
+    script.step_costs_ms = 1;
+    for (int i = 0; i < n; i++) {
+        (void)accept_fake(&user, &fds[i]);
+        peer_says(fds[i], "hello");
+    }
+    for (int i = 0; i < n; i++) {
+        f.nh->shed.each_us = 1; /* all would be served soon */
+        net_fixture_turn(&f);
+    }
+    assert_int_equal(f.nh->handshakes.n, 66);
+    assert_int_equal(script.n_destroyed, n - 66);
+    assert_true(handshake_shed_refuses(&f.nh->shed));
+}
+
 /* Who waited in the kernel's queue for that would be late, and so would all who are let in then. */
 static void under_lasting_overload_accepting_does_not_rest(void **state)
 {
@@ -337,23 +355,61 @@ static void under_lasting_overload_accepting_does_not_rest(void **state)
     int fds[N];
 
     (void)state;
-    script_is(IO_WANT_TURN, IO_WANT_TURN);
-    script.step_costs_ms = 1;
-    for (int i = 0; i < N; i++) {
-        (void)accept_fake(&user, &fds[i]);
-        peer_says(fds[i], "hello");
-    }
-    for (int i = 0; i < N; i++) {
-        f.nh->shed.each_us = 1; /* all would be served soon */
-        net_fixture_turn(&f);
-    }
-    assert_int_equal(f.nh->handshakes.n, 66);
-    assert_int_equal(script.n_destroyed, N - 66);
-    assert_true(handshake_shed_refuses(&f.nh->shed));
+    shed_lasts(fds, N);
     assert_false(net_handler_is_full(f.nh));
     for (int i = 0; i < 2; i++)
         net_fixture_turn(&f); /* there is room for some, not only when half are gone */
     assert_false(handshake_shed_refuses(&f.nh->shed) || net_handler_is_full(f.nh));
+    for (int i = 0; i < N; i++)
+        (void)close(fds[i]);
+}
+
+static void under_lasting_overload_the_excess_is_refused_together(void **state)
+{
+    struct net_accept_options o = {
+        .accept = {.accepts_per_turn = 16, .backlog = 64, .fd = -1, .linger_s = -1},
+        .cont = &user.super,
+        .label = VIEW("test"),
+    };
+    enum { N = 70, N_CLIENTS = 20 };
+    int fds[N], clients[N_CLIENTS];
+    uint64_t before, n_refused;
+    const char *why = "";
+    struct net_accept *na;
+    uint32_t room;
+    char byte;
+
+    (void)state;
+    shed_lasts(fds, N);
+    assert_int_equal(endpoint_parse(VIEW("127.0.0.1:0"), &o.endpoint), SP_OK);
+    na = net_processor_main_accept(&fake_np, &o, &why);
+    assert_non_null(na);
+    o.endpoint = na->bound; /* another one, with a port that it may let go of for a moment */
+    net_accept_stop(na);
+    net_fixture_turn(&f);
+    net_accept_unref(na);
+    na = net_processor_main_accept(&fake_np, &o, &why);
+    assert_non_null(na);
+    na->slots[0].can_refuse = true;
+    net_fixture_turn(&f); /* it is in the poll set */
+    for (int i = 0; i < N_CLIENTS; i++)
+        clients[i] = loopback_connect(&na->bound);
+    f.nh->shed.each_us = 1;
+    room = handshake_shed_room(&f.nh->shed, f.nh->handshakes.n);
+    before = stats().shed;
+    assert_in_range(room, 1, 8);
+    net_fixture_turn(&f);
+    n_refused = stats().shed - before;
+    assert_int_equal(n_refused, N_CLIENTS - room);
+    assert_int_equal(recv(clients[N_CLIENTS - 1], &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_int_equal(recv(clients[0], &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN); /* was let in */
+    net_accept_stop(na);
+    net_fixture_settle(&f);
+    net_accept_unref(na);
+    for (int i = 0; i < N_CLIENTS; i++)
+        (void)close(clients[i]);
     for (int i = 0; i < N; i++)
         (void)close(fds[i]);
 }
@@ -550,6 +606,8 @@ int main(void)
         OVERLOAD_TEST(a_backdoor_is_open_under_lasting_overload),
         OVERLOAD_TEST(under_lasting_overload_newcomers_are_not_even_looked_at),
         cmocka_unit_test_setup_teardown(under_lasting_overload_accepting_does_not_rest,
+                                        setup_shedding, teardown),
+        cmocka_unit_test_setup_teardown(under_lasting_overload_the_excess_is_refused_together,
                                         setup_shedding, teardown),
         OVERLOAD_TEST(accepting_rests_while_a_thread_has_all_that_it_may),
         HANDLER_TEST(other_settings_hold_from_the_next_turn_on),

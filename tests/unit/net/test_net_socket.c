@@ -369,6 +369,112 @@ static void what_failed_is_named_and_nothing_is_left_open(void **state)
 
 #define SOCKET_TEST(name) cmocka_unit_test_setup(name, setup)
 
+/* ---- Those who wait, refused together ---- */
+
+static struct net_accept_options options_with_a_port(void)
+{
+    struct net_accept_options o = options_for("127.0.0.1:0");
+    const char *what = "";
+    int fd = net_socket_listen(&o, false, &o.endpoint, &what); /* finds one that is free */
+
+    assert_true(fd >= 0);
+    (void)close(fd);
+    return o;
+}
+
+static int connect_to(const struct endpoint *e)
+{
+    int fd = socket(e->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, &e->sa, e->len), 0);
+    return fd;
+}
+
+static bool is_reset(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, 0) < 0 && errno == ECONNRESET;
+}
+
+static void all_who_wait_are_reset_and_the_socket_goes_on(void **state)
+{
+    struct net_accept_options o = options_with_a_port();
+    int fds[3], listener, accepted, late;
+    struct endpoint bound;
+    const char *what = "";
+
+    (void)state;
+    o.accept.tcp_nodelay = true;
+    o.accept.tcp_keepalive_s = 77;
+    o.accept.notsent_lowat_bytes = 16384;
+    o.accept.fast_open = 5;
+    o.accept.tos = 16;
+    listener = net_socket_listen(&o, false, &bound, &what);
+    assert_true(listener >= 0);
+    assert_int_equal(net_socket_refuse_waiting(listener, &o), 0);
+    for (int i = 0; i < 3; i++)
+        fds[i] = connect_to(&bound);
+    assert_int_equal(net_socket_refuse_waiting(listener, &o), 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true(is_reset(fds[i]));
+        (void)close(fds[i]);
+    }
+    assert_int_equal(get_int(listener, SOL_SOCKET, SO_REUSEADDR), 1);
+    assert_int_equal(get_int(listener, IPPROTO_TCP, TCP_FASTOPEN), 5);
+    late = connect_to(&bound);
+    accepted = accept(listener, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(get_int(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(get_int(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+    assert_int_equal(get_int(accepted, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16384);
+    assert_int_equal(get_int(accepted, IPPROTO_IP, IP_TOS), 16);
+    (void)close(late);
+    (void)close(accepted);
+    (void)close(listener);
+}
+
+/* Who could have the port while nobody listens must be as trusted as we are. */
+static void only_where_nobody_else_could_take_the_port(void **state)
+{
+    struct net_accept_options o = options_for("127.0.0.1:443");
+    unsigned first_free = 0;
+    FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+
+    (void)state;
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%u", &first_free), 1);
+    (void)fclose(f);
+    assert_int_equal(net_socket_can_refuse(&o), 443 < first_free);
+    o.accept.fd = 3;
+    assert_false(net_socket_can_refuse(&o));
+    o = options_for("127.0.0.1:0");
+    assert_false(net_socket_can_refuse(&o));
+    o = options_for("127.0.0.1:65535");
+    assert_int_equal(net_socket_can_refuse(&o), 65535 < first_free);
+    o = options_for("unix:/tmp/sallyport-no-such.sock");
+    assert_false(net_socket_can_refuse(&o));
+}
+
+static void a_socket_that_does_not_listen_at_this_moment_is_inherited(void **state)
+{
+    struct net_accept_options o = options_with_a_port();
+    int listener, heir, client;
+    struct endpoint bound;
+    const char *what = "";
+
+    (void)state;
+    listener = net_socket_listen(&o, false, &bound, &what);
+    assert_true(listener >= 0);
+    assert_int_equal(shutdown(listener, SHUT_RD), 0);
+    heir = net_socket_inherit(listener, &bound, &what);
+    assert_true(heir >= 0);
+    client = connect_to(&bound);
+    (void)close(client);
+    (void)close(heir);
+    (void)close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +492,9 @@ int main(void)
         SOCKET_TEST(a_unix_socket_takes_the_buffers_and_no_tcp_options),
         SOCKET_TEST(sockets_do_not_block_and_do_not_leak_into_children),
         SOCKET_TEST(a_source_address_does_not_use_up_the_ports),
+        SOCKET_TEST(all_who_wait_are_reset_and_the_socket_goes_on),
+        SOCKET_TEST(only_where_nobody_else_could_take_the_port),
+        SOCKET_TEST(a_socket_that_does_not_listen_at_this_moment_is_inherited),
         SOCKET_TEST(what_failed_is_named_and_nothing_is_left_open),
     };
 
