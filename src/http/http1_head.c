@@ -46,7 +46,7 @@ static enum http1_scan scan_lines(struct http1_head_scan *scan, struct view byte
     for (;;) {
         at = http_find_control(bytes, at);
         if (at == bytes.len || (bytes.p[at] == '\r' && at + 1 == bytes.len)) {
-            scan->seen = at;
+            scan->seen = (uint32_t)at;
             return HTTP1_SCAN_MORE;
         }
         if (bytes.p[at] == '\t') {
@@ -59,11 +59,11 @@ static enum http1_scan scan_lines(struct http1_head_scan *scan, struct view byte
         }
         at += 2;
         if (at - 2 == scan->line_at) {
-            scan->seen = at;
+            scan->seen = (uint32_t)at;
             *len = at;
             return HTTP1_SCAN_DONE;
         }
-        scan->line_at = at;
+        scan->line_at = (uint32_t)at;
     }
 }
 

@@ -20,8 +20,8 @@ struct http1_limits {
 
 /* Where does the head end? */
 struct http1_head_scan {
-    size_t seen;    /* bytes already looked at */
-    size_t line_at; /* start of the current line */
+    uint32_t seen;    /* bytes already looked at */
+    uint32_t line_at; /* start of the current line */
 };
 enum http1_scan { HTTP1_SCAN_MORE, HTTP1_SCAN_DONE, HTTP1_SCAN_ERROR };
 /* `bytes` is everything from the head's first byte on that is there so far (each call at least as
