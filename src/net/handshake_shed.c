@@ -62,19 +62,21 @@ static uint32_t limit(const struct handshake_shed *s)
 
 uint32_t handshake_shed_room(const struct handshake_shed *s, uint32_t n)
 {
-    uint32_t most = limit(s);
+    uint32_t most;
 
     if (!s->on)
         return UINT32_MAX;
+    most = limit(s);
     return n < most ? most - n : 0;
 }
 
 void handshake_shed_note(struct handshake_shed *s, uint32_t n, int64_t wait_us, int64_t now_us)
 {
-    bool long_enough = n >= limit(s);
+    bool long_enough;
 
     if (s->after_us == 0)
         return;
+    long_enough = n >= limit(s);
     if (!s->on && is_lasting(s, wait_us, now_us)) {
         s->on = true;
         s->needed_us = now_us;

@@ -144,6 +144,13 @@ static bool has_own_sockets(const struct net_accept_options *o)
            o->endpoint.sa.sa_family != AF_UNIX;
 }
 
+/* In a lasting overload; asked once for all of its slots, as a file is read for it. */
+static bool can_refuse(const struct net_accept *na)
+{
+    return na->np->ops->begins_with_handshake && na->options.accept.mode == ACCEPT_PER_THREAD &&
+           !na->options.accept.backdoor && net_socket_can_refuse(&na->options);
+}
+
 enum sp_err net_accept_open(struct net_accept *na, const char **what)
 {
     const struct thread_group *group = &na->np->core->ep->groups[na->event_type];
@@ -151,6 +158,7 @@ enum sp_err net_accept_open(struct net_accept *na, const char **what)
 
     na->own_sockets = has_own_sockets(&na->options);
     na->inherited = na->options.successor_of != NULL;
+    na->can_refuse = can_refuse(na);
     if (!can_succeed(na, group->n, what))
         return SP_SYSCALL;
     switch (na->options.accept.mode) {

@@ -27,9 +27,7 @@ static void wait_for(const struct net_accept *na, const struct ethread *t, bool 
 /* What an accept(2) failure means. True: go on accepting. */
 static bool accept_failed(struct net_accept *na, int error_number, int64_t *rest_ms)
 {
-    if (error_number == EINVAL && net_socket_listen_again(na->fd, &na->options))
-        return false; /* it had another mode a moment ago (net_accept_slot.c) */
-    switch (net_accept_note_error(na, error_number)) {
+    switch (net_accept_note_error(na, na->fd, error_number)) {
     case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
     case ACCEPT_ERROR_TRANSIENT: return true;
     case ACCEPT_ERROR_WARN: *rest_ms = RETRY_MS; return false;

@@ -18,8 +18,9 @@ bool net_accept_thread_has_room(const struct net_accept *na, struct ethread *t);
 bool net_accept_all_refuse(const struct net_accept *na);
 /* accept(2) will never work again: tells the user, the first time. */
 void net_accept_broken(struct net_accept *na);
-/* Counts and logs. */
-enum accept_severity net_accept_note_error(struct net_accept *na, int error_number);
+/* Counts and logs what accept(2) of `fd` said; a socket that does not listen is made to, if it can.
+ */
+enum accept_severity net_accept_note_error(struct net_accept *na, int fd, int error_number);
 
 /* Whoever accepts on the shared descriptor holds it; the last one closes it, so that nobody can
  * connect any more, while the listener itself lives as long as its connections. */

@@ -181,10 +181,13 @@ bool net_accept_may_accept(const struct net_accept *na, int fd)
     return false;
 }
 
-enum accept_severity net_accept_note_error(struct net_accept *na, int error_number)
+enum accept_severity net_accept_note_error(struct net_accept *na, int fd, int error_number)
 {
     enum accept_severity severity = accept_severity_of(error_number);
 
+    /* Somebody else who has the socket was refusing those who wait. */
+    if (error_number == EINVAL && net_socket_listen_again(fd, &na->options))
+        return ACCEPT_ERROR_IGNORE;
     switch (severity) {
     case ACCEPT_ERROR_IGNORE: break;
     case ACCEPT_ERROR_TRANSIENT: METRIC_INC(net_accept_errors_transient); break;

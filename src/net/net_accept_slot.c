@@ -23,11 +23,17 @@ static void slot_ready(struct event_io *eio, uint32_t events)
         list_push_back(&nh->accept_ready, &slot->ready_link);
 }
 
+/* Do other threads accept from the same socket? */
+static bool slot_is_shared(const struct net_accept_slot *slot)
+{
+    return !slot->owns_fd && slot->accept->n_slots > 1;
+}
+
 static void slot_poll(struct net_accept_slot *slot)
 {
     struct net_handler *nh = net_handler_of(slot->accept->np->core, slot->thread);
-    /* A socket shared by several threads wakes one of them, not all (epoll_ctl(2)). */
-    uint32_t events = EPOLLIN | (slot->owns_fd || slot->accept->n_slots == 1 ? 0U : EPOLLEXCLUSIVE);
+    /* One of those that share it is woken, not all (epoll_ctl(2)). */
+    uint32_t events = EPOLLIN | (slot_is_shared(slot) ? EPOLLEXCLUSIVE : 0U);
 
     if (slot->eio.fd >= 0 || slot->fd < 0)
         return;
@@ -83,9 +89,7 @@ static bool slot_failed(struct net_accept_slot *slot, int error_number)
 {
     struct net_accept *na = slot->accept;
 
-    if (error_number == EINVAL && net_socket_listen_again(slot->fd, &na->options))
-        return false; /* another one that has the socket was refusing those who wait */
-    switch (net_accept_note_error(na, error_number)) {
+    switch (net_accept_note_error(na, slot->fd, error_number)) {
     case ACCEPT_ERROR_IGNORE: return error_number == EINTR;
     case ACCEPT_ERROR_TRANSIENT: return true;
     case ACCEPT_ERROR_WARN: slot_pause(slot, RETRY_MS); return false;
@@ -132,14 +136,13 @@ static bool slot_accept_one(struct net_accept_slot *slot)
 }
 
 /* Those who wait in the system's queue, all together: that costs half of accepting and resetting
- * each. Where several threads accept from it, another one may have room for them. */
+ * each. Another thread that shares the queue may have room for them. */
 static void slot_refuse_waiting(struct net_accept_slot *slot, struct net_handler *nh)
 {
     const struct net_accept *na = slot->accept;
-    bool is_shared = !slot->owns_fd && na->n_slots > 1;
     int n = 0;
 
-    if (!is_shared || net_accept_all_refuse(na))
+    if (!slot_is_shared(slot) || net_accept_all_refuse(na))
         n = net_socket_refuse_waiting(slot->fd, &na->options);
     if (n < 0) {
         LOG_LIMITED(NET, ERROR, "port=" VIEW_FMT " errno=%d refused none",
@@ -222,8 +225,6 @@ void net_accept_slot_init(struct net_accept_slot *slot, struct net_accept *na, s
     timer_init(&slot->resume, slot_resume);
     slot->fd = fd;
     slot->owns_fd = owns_fd;
-    slot->can_refuse = na->np->ops->begins_with_handshake &&
-                       na->options.accept.mode == ACCEPT_PER_THREAD &&
-                       !na->options.accept.backdoor && net_socket_can_refuse(&na->options);
+    slot->can_refuse = na->can_refuse;
     slot->full_since_ms = 0;
 }

@@ -52,7 +52,7 @@ void net_handshakes_run(struct net_handler *nh);
 bool net_handshakes_wait(const struct net_handler *nh);
 /* The next step of one costs cryptography: it waits, or is refused. */
 void net_handshake_wants_turn(struct net_vconnection *vc);
-/* A newcomer of this thread is refused on account of handshake_shed.h: counts it. */
+/* So many newcomers of this thread are refused on account of handshake_shed.h: counts them. */
 void net_admission_shed(struct net_handler *nh, uint32_t n);
 /* For those who look at this thread from another; at the end of a turn. */
 void net_handshakes_publish(struct net_handler *nh);
@@ -88,7 +88,7 @@ void net_handler_init_queues(struct net_handler *nh);
 /* Out of the keep-alive or active queue. */
 void net_vc_leave_queue(struct net_vconnection *vc);
 
-/* Accepts what waits, at most as many as the listener's bound (net_accept.c). */
+/* Accepts what waits, at most as many as the listener's bound (net_accept_slot.c). */
 void net_accept_slot_run(struct net_accept_slot *slot);
 
 /* net_socket.c. On failure *what names the call, errno is set, and -1 is returned. */
@@ -103,7 +103,7 @@ void net_socket_retune(int fd, const struct net_accept_options *options);
 void net_socket_tune_accepted(int fd, const struct net_accept_options *options);
 /* Can those who wait in its queue be refused together? The socket does not listen for a moment
  * then, so not where anybody could take the port meanwhile (ip_unprivileged_port_start in ip(7)),
- * or where the system or somebody else chose it. */
+ * or where the system or somebody else chose it. Reads a file: not on a net thread. */
 bool net_socket_can_refuse(const struct net_accept_options *options);
 /* A reset for each connection that waits to be accepted, without a descriptor for any. Whoever
  * connects in the same moment is refused as well, and accept(2) of who shares the socket may fail

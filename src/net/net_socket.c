@@ -335,7 +335,7 @@ static unsigned first_free_port(void)
 bool net_socket_can_refuse(const struct net_accept_options *options)
 {
     return is_ip(&options->endpoint) && endpoint_port(&options->endpoint) != 0 &&
-           endpoint_port(&options->endpoint) < first_free_port() && options->accept.fd < 0;
+           options->accept.fd < 0 && endpoint_port(&options->endpoint) < first_free_port();
 }
 
 bool net_socket_listen_again(int fd, const struct net_accept_options *options)

@@ -48,7 +48,7 @@ struct net_accept_slot {
     int64_t full_since_ms; /* ...because there are as many handshakes as may be; 0: it is not */
     int fd;                /* owned when it is the thread's own SO_REUSEPORT socket */
     bool owns_fd;
-    bool can_refuse; /* those who wait, together (net_socket_refuse_waiting) */
+    bool can_refuse; /* as the listener can, until it failed */
 };
 
 struct net_accept {
@@ -67,6 +67,7 @@ struct net_accept {
     atomic_uint refs;
     atomic_uint connections; /* open, made by this listener */
     bool own_sockets;        /* each slot has one */
+    bool can_refuse;         /* those who wait, together (net_socket_refuse_waiting) */
     bool inherited;          /* the sockets are those of another listener as well */
     atomic_bool begun;       /* it accepts; the slots are in the threads' hands */
     atomic_bool stopping;

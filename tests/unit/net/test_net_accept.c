@@ -56,16 +56,25 @@ static void an_error_of_the_moment_costs_nobody_else(void **state)
     stop_listener(na);
 }
 
-static void a_want_of_descriptors_rests_the_listener_and_costs_an_idle_connection(void **state)
+/* On one thread; the client waits to be accepted. */
+static struct net_accept *open_with_a_client(struct clients *c)
 {
     struct net_accept_options o = options_for("127.0.0.1:0");
+    struct net_accept *na;
+
+    o.accept.mode = ACCEPT_SINGLE;
+    na = open_listener(&o);
+    clients_connect(c, &na->bound, 1);
+    return na;
+}
+
+static void a_want_of_descriptors_rests_the_listener_and_costs_an_idle_connection(void **state)
+{
     struct net_accept *na;
     struct clients idle, c;
 
     (void)state;
-    o.accept.mode = ACCEPT_SINGLE;
-    na = open_listener(&o);
-    clients_connect(&idle, &na->bound, 1);
+    na = open_with_a_client(&idle);
     until_told(1);
     assert_ptr_equal(told_on[0], net_thread(0)); /* whose listener it is */
     net_vc_set_queue(told[0], VC_QUEUE_KEEP_ALIVE);
@@ -92,14 +101,11 @@ static void a_want_of_descriptors_rests_the_listener_and_costs_an_idle_connectio
 /* Another one that has the socket refused those who waited (net_socket_refuse_waiting()). */
 static void a_socket_that_did_not_listen_for_a_moment_goes_on(void **state)
 {
-    struct net_accept_options o = options_for("127.0.0.1:0");
     struct net_accept *na;
     struct clients c;
 
     (void)state;
-    o.accept.mode = ACCEPT_SINGLE;
-    na = open_listener(&o);
-    clients_connect(&c, &na->bound, 1);
+    na = open_with_a_client(&c);
     accept_errno = EINVAL;
     until_told(1);
     assert_int_equal(n_failed, 0);
@@ -109,14 +115,11 @@ static void a_socket_that_did_not_listen_for_a_moment_goes_on(void **state)
 
 static void a_broken_listener_is_told_once_and_closed(void **state)
 {
-    struct net_accept_options o = options_for("127.0.0.1:0");
     struct net_accept *na;
     struct clients c;
 
     (void)state;
-    o.accept.mode = ACCEPT_SINGLE;
-    na = open_listener(&o);
-    clients_connect(&c, &na->bound, 1);
+    na = open_with_a_client(&c);
     accept_errno = EBADF;
     turn_all();
     assert_int_equal(n_failed, 1);
